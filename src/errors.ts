@@ -23,7 +23,6 @@ export interface FdsetErrorOptions extends ErrorOptions {
 
 /** The root of the error tree. */
 export class FdsetError extends Error {
-  override readonly name: string = new.target.name;
   /** Stable, upper-case, for programs to match on: `ERR_FDSET_…`. */
   readonly code: string;
   /** The class this error has as a QMP reply. */
@@ -31,6 +30,7 @@ export class FdsetError extends Error {
 
   constructor(code: string, message: string, options: FdsetErrorOptions = {}) {
     super(message, options);
+    this.name = new.target.name;
     this.code = code;
     this.errorClass = options.errorClass ?? 'GenericError';
   }
