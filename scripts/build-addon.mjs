@@ -12,7 +12,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const native = join(root, 'native');
-const sources = readdirSync(native).filter((name) => name.endsWith('.c')).sort();
+const sources = readdirSync(native)
+  .filter((name) => name.endsWith('.c'))
+  .sort();
 const inputs = readdirSync(native).map((name) => join(native, name));
 
 export const warnings = ['-Wall', '-Wextra', '-Wconversion', '-Wshadow', '-Wstrict-prototypes', '-Werror'];
@@ -30,16 +32,18 @@ function compile(output, flags) {
   const extra = process.env.CFLAGS?.split(/\s+/).filter(Boolean) ?? [];
   const partial = `${output}.${process.pid}`;
   mkdirSync(dirname(output), { recursive: true });
-  const args = [
-    ...['-std=gnu11', '-O2', '-g', '-fPIC', '-shared', '-pthread', '-fvisibility=hidden'],
-    ...['-DNAPI_VERSION=9', `-I${includes}`, ...warnings, ...flags, ...extra],
-    ...['-o', partial, ...sources.map((name) => join(native, name))],
-  ];
+  const language = ['-std=gnu11', '-O2', '-g', '-fPIC', '-shared', '-pthread', '-fvisibility=hidden'];
+  const defines = ['-DNAPI_VERSION=9', `-I${includes}`];
+  const files = ['-o', partial, ...sources.map((name) => join(native, name))];
+  const args = [...language, ...defines, ...warnings, ...flags, ...extra, ...files];
   try {
     execFileSync(cc, args, { stdio: 'inherit' });
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
-    throw new Error(`no C compiler: '${cc}' was not found. Install one (Debian: apt-get install gcc libc6-dev) or set CC.`);
+    throw new Error(
+      `no C compiler: '${cc}' was not found. Install one (Debian: apt-get install gcc libc6-dev) or set CC.`,
+      { cause: error },
+    );
   }
   renameSync(partial, output); // a running process keeps the old file
 }

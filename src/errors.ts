@@ -11,11 +11,7 @@
 
 /** The error classes of QMP. Source: QEMU's qapi/error.json, `QapiErrorClass`. */
 export type QapiErrorClass =
-  | 'GenericError'
-  | 'CommandNotFound'
-  | 'DeviceNotActive'
-  | 'DeviceNotFound'
-  | 'KVMMissingCap';
+  'GenericError' | 'CommandNotFound' | 'DeviceNotActive' | 'DeviceNotFound' | 'KVMMissingCap';
 
 export interface FdsetErrorOptions extends ErrorOptions {
   readonly errorClass?: QapiErrorClass;
