@@ -28,7 +28,12 @@ if (files.length === 0) {
   console.error(`fdset: no test file matches ${filters.join(' ') || 'dist/test/**/*.test.js'}`);
   process.exit(1);
 }
-const command = [process.execPath, '--enable-source-maps', '--test', '--test-concurrency=2', ...files];
+const reporters = ['spec', join(root, 'scripts', 'skip-reporter.mjs')].flatMap((reporter) => [
+  `--test-reporter=${reporter}`,
+  '--test-reporter-destination=stdout',
+]);
+const limits = ['--test-concurrency=2', '--test-timeout=240000'];
+const command = [process.execPath, '--enable-source-maps', '--test', ...limits, ...reporters, ...files];
 const c8 = [process.execPath, join(root, 'node_modules', 'c8', 'bin', 'c8.js'), '--all', '--src', 'src'];
 const [program, ...args] = process.argv.includes('--coverage') ? [...c8, ...command] : command;
 const { status, signal } = spawnSync(program, args, { stdio: 'inherit', cwd: root });
