@@ -1,0 +1,67 @@
+// The storage daemon's command line: order, spellings, and getopt's words for what is wrong.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCommandLine, lastValue } from '../../src/daemon/options.ts';
+
+test('options are carried out in the order they stand in', () => {
+  const { inOrder } = parseCommandLine(['--export', 'a', '--blockdev=b', '--chardev', 'c=d']);
+  assert.deepEqual(
+    inOrder.map(({ name, value }) => [name, value]),
+    [
+      ['export', 'a'],
+      ['blockdev', 'b'],
+      ['chardev', 'c=d'],
+    ],
+  );
+});
+
+test('options that set the scene are found wherever they stand, the last one counting', () => {
+  const line = parseCommandLine(['--blockdev', 'a', '--pidfile', 'x', '--pidfile=y']);
+  assert.equal(lastValue(line, 'pidfile'), 'y');
+  assert.equal(lastValue(line, 'sandbox'), undefined);
+  assert.equal(line.inOrder.length, 1);
+});
+
+test('the text of an option is what was typed', () => {
+  const { inOrder } = parseCommandLine(['--blockdev', 'driver=raw', '--export=x']);
+  assert.deepEqual(
+    inOrder.map(({ text }) => text),
+    ['--blockdev driver=raw', '--export=x'],
+  );
+});
+
+test('the emulator spells options with one dash', () => {
+  const { inOrder } = parseCommandLine(['-chardev', 'c', '-mon', 'chardev=c', '-add-fd', 'fd=3,set=1']);
+  assert.deepEqual(
+    inOrder.map(({ name }) => name),
+    ['chardev', 'monitor', 'add-fd'],
+  );
+});
+
+test('a beginning that only one option has is enough', () => {
+  assert.equal(parseCommandLine(['--block', 'x']).inOrder[0]!.name, 'blockdev');
+});
+
+const refused: [string[], string][] = [
+  [['--bogus'], "unrecognized option '--bogus'"],
+  [['--bogus=1'], "unrecognized option '--bogus'"],
+  [['x'], 'x: Unexpected argument'],
+  [['-'], '-: Unexpected argument'],
+  [['--pidfile'], "option '--pidfile' requires an argument"],
+  [['--help=3'], "option '--help' doesn't allow an argument"],
+  [['-x'], "invalid option -- 'x'"],
+  [['-T'], "option requires an argument -- 'T'"],
+  [['--', 'x'], 'x: Unexpected argument'],
+  [['--constructor'], "unrecognized option '--constructor'"],
+];
+for (const [args, message] of refused) {
+  test(`${args.join(' ')} is refused with ${JSON.stringify(message)}`, () => {
+    assert.throws(() => parseCommandLine(args), { message, code: 'ERR_FDSET_USAGE' });
+  });
+}
+
+test('an ambiguous beginning names what it could be', () => {
+  assert.throws(() => parseCommandLine(['--p', 'x', '--c', 'x']), {
+    message: "option '--c' is ambiguous; possibilities: '--compat' '--chardev'",
+  });
+});
