@@ -4,3 +4,4 @@
 // that fails throws (or rejects with) SystemError. Sources: the man pages of section 2.
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
 export { loadAddon } from './load.ts';
+export { unixSocketPeers } from './unix-diag.ts';
