@@ -17,3 +17,15 @@ export {
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
 export { loadAddon } from './load.ts';
 export { unixSocketPeers } from './unix-diag.ts';
+export {
+  SpawnError,
+  allowPath,
+  createRuleset,
+  installSeccompFilter,
+  landlockAbi,
+  processRights,
+  seccompAvailable,
+  setDumpable,
+  spawnSandboxed,
+} from './sandbox.ts';
+export type { ExitStatus, FdMapping, ProcessRights, Restrictions, SpawnedProcess, SpawnOptions } from './sandbox.ts';
