@@ -1,7 +1,7 @@
 // The typed door to native/: system calls as functions, without policy. Nothing else loads the addon.
 //
-// Read fd-ops.ts first: what can be done to an fd at once. Every function that fails throws SystemError. Sources: the
-// man pages of section 2.
+// Read fd-ops.ts first: what can be done to an fd at once. io-pool.ts has what may block, as promises. Every function
+// that fails throws (or rejects with) SystemError. Sources: the man pages of section 2.
 export {
   O,
   closeFd,
@@ -14,8 +14,34 @@ export {
   socketPair,
   type OpenFlags,
 } from './fd-ops.ts';
+export {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  allocateIoBuffer,
+  blkDiscard,
+  blkZeroout,
+  blockDeviceGeometry,
+  blockDeviceSize,
+  close,
+  directIoAlignment,
+  fallocate,
+  fdatasync,
+  fsType,
+  fstat,
+  ftruncate,
+  ofdLock,
+  ofdTestLock,
+  open,
+  pread,
+  pwrite,
+  seekData,
+  seekHole,
+  type BlockDeviceGeometry,
+  type DirectIoAlignment,
+  type FileStatus,
+} from './io-pool.ts';
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
-export { loadAddon } from './load.ts';
 export { unixSocketPeers } from './unix-diag.ts';
 export {
   SpawnError,
