@@ -10,8 +10,9 @@ export function parseJson(text: string | Uint8Array): JsonValue {
   const values: JsonValue[] = [];
   let error: JsonParseError | undefined;
   const streamer = new JsonStreamer((value) => {
-    if (value instanceof JsonParseError) error ??= value;
-    else if (values.push(value) > 1) error ??= new JsonParseError('Expecting at most one JSON value');
+    if (values.length > 0) error ??= new JsonParseError('Expecting at most one JSON value');
+    else if (value instanceof JsonParseError) error ??= value;
+    else values.push(value);
   });
   streamer.push(typeof text === 'string' ? Buffer.from(text) : text);
   streamer.end();
