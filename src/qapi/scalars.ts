@@ -110,7 +110,11 @@ export const keyvalMode: InputMode = {
   scalars: {
     ...integers(keyval(parseInt64, 'integer'), keyval(inRange(parseUint64), 'integer')),
     size: keyval(inRange(parseSize), 'a size value'),
-    number: keyval(parseNumber, 'number'),
+    number: (value, name, place) => {
+      const parsed = parseNumber(keyvalText(value, name, place));
+      if (parsed === undefined) throw wrongType(fullName(name, place, keyvalElement), 'number');
+      return parsed;
+    },
     str: keyvalText,
     bool: keyval(parseBool, "'on' or 'off'"),
     null: (_value, name, place) => {

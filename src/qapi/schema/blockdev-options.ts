@@ -428,8 +428,8 @@ export const BlockdevDriver = enumeration(
   [
     'blkdebug',
     'blklogwrites',
-    'blkverify',
     'blkreplay',
+    'blkverify',
     'bochs',
     'cloop',
     'compress',
