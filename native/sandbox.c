@@ -2,6 +2,7 @@
 // kernel's answers. Which paths and which system calls is the caller's business. landlock(7), seccomp(2).
 #include "sandbox.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -129,6 +130,20 @@ static napi_value process_rights(napi_env env, napi_callback_info info) {
   return ok ? rights : throw_error(env, "cannot make the answer");
 }
 
+// What the OpenSSL that Node was built with says of itself: OPENSSLDIR: "…". Undefined where Node has none or hides it.
+static napi_value openssl_folder(napi_env env, napi_callback_info info) {
+  (void)info;
+  const int openssl_dir = 4;
+  const char *(*version)(int);
+  void *symbol = dlsym(RTLD_DEFAULT, "OpenSSL_version");
+  if (symbol == NULL) return NULL;
+  memcpy(&version, &symbol, sizeof version); // ISO C knows no cast from an object to a function
+  const char *text = version(openssl_dir);
+  napi_value result = NULL;
+  if (text != NULL) napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
 static const struct exported_function functions[] = {
     {"landlockAbi", landlock_abi},
     {"landlockCreateRuleset", landlock_create_ruleset},
@@ -137,6 +152,7 @@ static const struct exported_function functions[] = {
     {"seccompInstall", seccomp_install},
     {"setDumpable", set_dumpable},
     {"processRights", process_rights},
+    {"opensslFolder", openssl_folder},
 };
 
 bool sandbox_init(napi_env env, napi_value exports) {

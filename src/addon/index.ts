@@ -49,6 +49,7 @@ export {
   createRuleset,
   installSeccompFilter,
   landlockAbi,
+  opensslFolder,
   processRights,
   seccompAvailable,
   setDumpable,

@@ -14,6 +14,7 @@ interface SandboxBinding {
   seccompInstall(program: Uint8Array): number;
   setDumpable(on: boolean): number;
   processRights(): ProcessRights | number;
+  opensslFolder(): string | undefined;
   spawn(plan: NativePlan, onExit: (code: number, signal: number) => void): NativeStarted | NativeFailure;
   spawnedKill(watch: unknown, signal: number): number;
   spawnedRef(watch: unknown, on: boolean): void;
@@ -256,4 +257,9 @@ export function processRights(): ProcessRights {
   if (typeof rights !== 'number') return rights;
   checkResult(rights, 'capget');
   throw new TypeError('unreachable: capget does not return a number but an error');
+}
+
+/** The folder that OpenSSL's configuration was built in as, such as `/etc/ssl`; undefined where Node does not say. */
+export function opensslFolder(): string | undefined {
+  return /^OPENSSLDIR: "(\/.*)"$/.exec(binding.opensslFolder() ?? '')?.[1];
 }
