@@ -97,16 +97,21 @@ export function seccompFilter(arch: FilterArch, stage: FilterStage): Instruction
   const rules = stage.stage === 'run' ? runRules(stage.pid) : startRules;
   return [
     load(archOffset),
-    ...[equal(auditArch[arch], 1, 0), answer(verdict.kill)],
+    ...unless(equal(auditArch[arch], 1, 0), verdict.kill),
     load(nrOffset),
-    ...(arch === 'x64' ? [atLeast(x32Bit, 0, 1), answer(verdict.refuse)] : []),
-    ...[greater(lastKnownCall, 0, 1), answer(verdict.unknown)],
+    ...(arch === 'x64' ? unless(atLeast(x32Bit, 0, 1), verdict.refuse) : []),
+    ...unless(greater(lastKnownCall, 0, 1), verdict.unknown),
     // The flags of clone3 lie in memory, where no filter sees them; without it the C library takes clone.
-    ...[equal(numberOf(judgedCalls.clone3), 0, 1), answer(verdict.unknown)],
+    ...unless(equal(numberOf(judgedCalls.clone3), 0, 1), verdict.unknown),
     ...rules.flatMap((rule) => judge(numberOf(rule.call), rule)),
-    ...refused.flatMap((number) => [equal(number, 0, 1), answer(verdict.refuse)]),
+    ...refused.flatMap((number) => unless(equal(number, 0, 1), verdict.refuse)),
     answer(verdict.allow),
   ];
+}
+
+/** An answer that the comparison before it may skip. */
+function unless(skips: Instruction, otherwise: number): Instruction[] {
+  return [skips, answer(otherwise)];
 }
 
 /** The instructions of one rule. The accumulator holds the call's number before and behind them. */

@@ -70,6 +70,7 @@ async function tryInWorker(worker: Worker, path: string): Promise<OpenOutcome> {
       worker.off('error', reject);
       resolve(outcome);
     });
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
     worker.postMessage(path);
   });
 }

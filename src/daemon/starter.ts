@@ -80,7 +80,12 @@ export function startDaemon(start: DaemonStart): StartedDaemon {
       { fd: writing, childFd: reportFd },
     ];
     const child = spawnDaemon(start, fds, protections(start.mode), reportFd);
-    return { pid: child.pid, exit: child.exit, kill: child.kill, ready: hearDaemon(reading, child) };
+    return {
+      pid: child.pid,
+      exit: child.exit,
+      kill: (signal) => child.kill(signal),
+      ready: hearDaemon(reading, child),
+    };
   } catch (error) {
     closeFd(reading);
     throw error;
@@ -189,8 +194,15 @@ function publicFile(): string {
  * Landlock lets in only libraries that this process has loaded itself.
  */
 const inheritedVariables = [
-  ...['LD_LIBRARY_PATH', 'LD_PRELOAD', 'OPENSSL_CONF', 'OPENSSL_MODULES', 'UV_THREADPOOL_SIZE'],
-  ...['FDSET_ADDON', 'ASAN_OPTIONS', 'UBSAN_OPTIONS'], // another build of the addon, and what the sanitizers need
+  'LD_LIBRARY_PATH',
+  'LD_PRELOAD',
+  'OPENSSL_CONF',
+  'OPENSSL_MODULES',
+  'UV_THREADPOOL_SIZE',
+  // Another build of the addon, and what the sanitizers in it need.
+  'FDSET_ADDON',
+  'ASAN_OPTIONS',
+  'UBSAN_OPTIONS',
 ];
 
 function daemonEnvironment(order: SandboxOrder): Record<string, string> {

@@ -85,6 +85,7 @@ async function runInWorker(worker: Worker): Promise<Record<string, Outcome>> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject);
     worker.once('message', resolve);
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a worker, not a window
     worker.postMessage('attack');
   });
 }
@@ -94,7 +95,11 @@ function listenAsWorker(folder: string): void {
     ([name]) => !usedUp.includes(name) && !notForWorkers.includes(name),
   );
   const named = Object.fromEntries(attacks.map(([name, attack]) => [`worker: ${name}`, attack]));
-  parentPort!.once('message', () => void runAttacks(named).then((outcomes) => parentPort!.postMessage(outcomes)));
+  const tell = (outcomes: Record<string, Outcome>): void => {
+    // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    parentPort!.postMessage(outcomes);
+  };
+  parentPort!.once('message', () => void runAttacks(named).then(tell));
 }
 
 if (!isMainThread) {

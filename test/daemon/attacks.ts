@@ -105,7 +105,7 @@ export function poolAttacks(folder: string): Attacks {
 
 /** Attacks that Node has no function for. None of them harms where it succeeds. */
 export function rawAttacks(): Attacks {
-  const { call, syscall, fork } = rawSyscalls();
+  const { call, addon } = rawSyscalls();
   const text = (string: string): Uint8Array => Buffer.from(`${string}\0`);
   const currentFolder = -100;
   const openHow = Buffer.alloc(24); // all zero: O_RDONLY
@@ -125,9 +125,9 @@ export function rawAttacks(): Attacks {
     'let others trace me': () => call(judgedCalls, 'prctl', 4, 1, 0, 0, 0),
     'survive the starter': () => call(judgedCalls, 'prctl', 1, 0, 0, 0, 0),
     'shared memory': () => call(refusedCalls, 'shmget', 0, 4096, 0o600),
-    'a new process': () => nameOf(fork()),
-    'an x32 call': () => nameOf(syscall(0x40000000 + 39)),
-    'an unknown call': () => nameOf(syscall(999)),
+    'a new process': () => nameOf(addon.fork()),
+    'an x32 call': () => nameOf(addon.syscall(0x40000000 + 39)),
+    'an unknown call': () => nameOf(addon.syscall(999)),
   };
 }
 
@@ -143,10 +143,10 @@ function numberOf([x64, arm64]: CallNumbers): number {
 }
 
 function rawSyscalls() {
-  const { syscall, fork } = createRequire(import.meta.url)(rawSyscallAddon) as RawSyscalls;
+  const addon = createRequire(import.meta.url)(rawSyscallAddon) as RawSyscalls;
   const call = <T extends Record<string, CallNumbers>>(table: T, name: keyof T, ...args: (number | Uint8Array)[]) =>
-    nameOf(syscall(numberOf(table[name]!), ...args));
-  return { call, syscall, fork };
+    nameOf(addon.syscall(numberOf(table[name]!), ...args));
+  return { call, addon };
 }
 
 const errnoNames = new Map([

@@ -33,7 +33,7 @@ function buildRawSyscalls(): void {
 }
 
 function attack(mode: string, kind: AttackKind, prefix: readonly string[] = [], script = attackProcesses): AttackRun {
-  const [file = '', ...args] = [...prefix, process.execPath, script, 'starter', mode, kind];
+  const [file, ...args] = [...prefix, process.execPath, script, 'starter', mode, kind];
   const options = { encoding: 'utf8', timeout: 60_000, cwd: '/' } as const;
   const { stdout, stderr, status } = spawnSync(file, args, options);
   assert.equal(status, 0, stderr);
@@ -105,10 +105,8 @@ describe('a daemon that somebody has taken over', { skip }, () => {
 
   test('could not have opened, changed or started anything before it closed the doors itself', () => {
     const { outcomes } = attack('on', 'at-start');
-    const open = [
-      ...['worker: open as a path', 'pool: open as a path', 'open as a path'],
-      ...['let others trace me', 'survive the starter', ...allowed],
-    ];
+    const asPath = ['worker: open as a path', 'pool: open as a path', 'open as a path'];
+    const open = [...asPath, 'let others trace me', 'survive the starter', ...allowed];
     assert.deepEqual(withOutcome(outcomes, (outcome) => outcome === 'done').sort(), open.sort());
   });
 
