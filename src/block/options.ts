@@ -1,0 +1,92 @@
+// What do the options that every driver has mean for a node? Defaults, what an inline child inherits, and QEMU's checks.
+import { FdsetError } from '../errors.ts';
+import type { Int64 } from '../qapi/index.ts';
+
+/**
+ * The argument of blockdev-add, as the schema of `block-core` types it, with the members that this block layer reads.
+ * Source: QEMU's qapi/block-core.json, `BlockdevOptions`.
+ */
+export interface BlockdevOptions {
+  readonly driver: string;
+  readonly 'node-name'?: string | undefined;
+  readonly discard?: 'ignore' | 'unmap' | undefined;
+  readonly cache?: { readonly direct?: boolean | undefined; readonly 'no-flush'?: boolean | undefined } | undefined;
+  readonly active?: boolean | undefined;
+  readonly 'read-only'?: boolean | undefined;
+  readonly 'auto-read-only'?: boolean | undefined;
+  readonly 'force-share'?: boolean | undefined;
+  readonly 'detect-zeroes'?: 'off' | 'on' | 'unmap' | undefined;
+  /** file, host_device */
+  readonly filename?: string | undefined;
+  readonly locking?: 'auto' | 'on' | 'off' | undefined;
+  readonly aio?: 'threads' | 'native' | 'io_uring' | undefined;
+  readonly 'pr-manager'?: string | undefined;
+  /** raw: a node by name, or one made with this one. */
+  readonly file?: string | BlockdevOptions | undefined;
+  readonly offset?: Int64 | undefined;
+  /** raw, null-co */
+  readonly size?: Int64 | undefined;
+  readonly 'latency-ns'?: Int64 | undefined;
+  readonly 'read-zeroes'?: boolean | undefined;
+}
+
+/** The options that every node has, with their defaults filled in. */
+export interface NodeOptions {
+  /** Nothing ever writes through this node. */
+  readonly readOnly: boolean;
+  /** The file is open for writing only while there is a writer. */
+  readonly autoReadOnly: boolean;
+  /** O_DIRECT. */
+  readonly direct: boolean;
+  /** Flushes do nothing. */
+  readonly noFlush: boolean;
+  /** Lets every other user have every permission. */
+  readonly forceShare: boolean;
+  /** Whether discard requests reach the file. */
+  readonly discard: 'ignore' | 'unmap';
+  /** Whether writes of zeros become write-zeroes requests, and those may unmap. */
+  readonly detectZeroes: 'off' | 'on' | 'unmap';
+}
+
+/**
+ * The node options in `options`; what is not given comes from the parent for an inline child.
+ * @throws FdsetError with QEMU's text where options exclude each other.
+ */
+export function nodeOptions(options: BlockdevOptions, parent?: NodeOptions): NodeOptions {
+  const resolved: NodeOptions = {
+    readOnly: options['read-only'] ?? parent?.readOnly ?? false,
+    autoReadOnly: options['auto-read-only'] ?? parent?.autoReadOnly ?? false,
+    direct: options.cache?.direct ?? parent?.direct ?? false,
+    noFlush: options.cache?.['no-flush'] ?? parent?.noFlush ?? false,
+    forceShare: options['force-share'] ?? parent?.forceShare ?? false,
+    // A format node decides itself what it passes on, so the file below it may as well let everything through.
+    discard: options.discard ?? (parent === undefined ? 'ignore' : 'unmap'),
+    detectZeroes: options['detect-zeroes'] ?? 'off',
+  };
+  return resolved;
+}
+
+/** @throws FdsetError with QEMU's text where options exclude each other or ask for what is not built. */
+export function checkNodeOptions(options: BlockdevOptions, resolved: NodeOptions): void {
+  if (resolved.forceShare && !resolved.readOnly) {
+    throw optionError('force-share=on can only be used with read-only images');
+  }
+  if (resolved.detectZeroes === 'unmap' && resolved.discard !== 'unmap') {
+    throw optionError('setting detect-zeroes to unmap is not allowed without setting discard operation to unmap');
+  }
+  if (options.active === false) throw optionError('Inactive block nodes are not supported');
+}
+
+/** An error about the options of blockdev-add. */
+export function optionError(message: string): FdsetError {
+  return new FdsetError('ERR_FDSET_BLOCKDEV', message);
+}
+
+/**
+ * A size or offset in bytes as a plain number. Sizes beyond 2^53-1 come back as bigints, for the caller to refuse.
+ * @throws FdsetError with QEMU's text where it is negative.
+ */
+export function sizeOption(name: string, value: Int64): Int64 {
+  if (value >= 0) return value;
+  throw optionError(`Parameter '${name}' expects a non-negative number below 2^64`);
+}
