@@ -55,20 +55,30 @@ export function writeDescriptors(target: Buffer, extents: readonly Extent[], len
 
 /**
  * The parts of a READ of `length` bytes at `offset`: zeroes as `extents` say, data in pieces of at most `chunk` bytes.
- * What the extents do not cover is read.
+ * What the extents do not cover is read. Neighbours of equal kind are one.
  */
 export function readParts(offset: number, length: number, extents: readonly Extent[], chunk: number): ReadPart[] {
   const parts: ReadPart[] = [];
   const end = offset + length;
+  let start = offset; // of the run that is being collected
   let at = offset;
-  const add = (upTo: number, zero: boolean) => {
-    while (at < upTo) {
-      const part = zero ? upTo - at : Math.min(chunk, upTo - at);
-      parts.push({ offset: at, length: part, zero });
-      at += part;
+  let zero = false;
+  const closeRun = () => {
+    while (start < at) {
+      const part = zero ? at - start : Math.min(chunk, at - start);
+      parts.push({ offset: start, length: part, zero });
+      start += part;
     }
   };
-  for (const extent of extents) add(Math.min(at + extent.length, end), extent.zero);
-  add(end, false);
+  for (const extent of extents) {
+    if (extent.length === 0) continue;
+    if (extent.zero !== zero) closeRun();
+    zero = extent.zero;
+    at = Math.min(at + extent.length, end);
+  }
+  if (zero) closeRun();
+  zero = false;
+  at = end;
+  closeRun();
   return parts;
 }

@@ -55,3 +55,15 @@ test('what extents leave out is read, and what they have too much is left out', 
   assert.deepEqual(readParts(0, 100, [hole(4000)], 200), [{ offset: 0, length: 100, zero: true }]);
   assert.deepEqual(readParts(0, 100, [], 200), [{ offset: 0, length: 100, zero: false }]);
 });
+
+test('neighbours of equal kind are one part of a read', () => {
+  assert.deepEqual(
+    readParts(0, 100, [hole(10), allocatedZero(10), data(10), data(20), hole(0), data(10), hole(40)], 200),
+    [
+      { offset: 0, length: 20, zero: true },
+      { offset: 20, length: 40, zero: false },
+      { offset: 60, length: 40, zero: true },
+    ],
+  );
+  assert.deepEqual(readParts(0, 100, [data(10)], 200), [{ offset: 0, length: 100, zero: false }]);
+});
