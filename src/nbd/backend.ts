@@ -31,6 +31,6 @@ export interface ExportBackend {
   discard(offset: number, length: number, options: { readonly fua: boolean }): Promise<void>;
   /** Makes durable what any user of the disk has written and been told so. */
   flush(): Promise<void>;
-  /** The allocation from `offset` on; it may end before `length`, but not before the first byte. */
-  blockStatus(offset: number, length: number): Promise<readonly Extent[]>;
+  /** At least one extent from `offset` on; they may end before `length`. */
+  blockStatus(offset: number, length: number, options: { readonly maxExtents: number }): Promise<readonly Extent[]>;
 }

@@ -1,4 +1,7 @@
 // Where does the memory for data on its way come from? Freed buffers are kept for the next request, by size.
+import { constants } from 'node:os';
+
+import { SystemError, allocateIoBuffer } from '../addon/index.ts';
 
 const SMALLEST_SHIFT = 12; // 4 KiB
 const LARGEST_SHIFT = 20; // 1 MiB; longer ones are rare and go back to the allocator
@@ -23,7 +26,10 @@ export class BufferPool {
     return this.#kept;
   }
 
-  /** A buffer of at least `length` bytes with arbitrary content. */
+  /**
+   * A buffer of at least `length` bytes with arbitrary content.
+   * @throws SystemError ENOMEM
+   */
   take(length: number): Buffer {
     const index = classOf(length);
     const found = this.#free[index]?.pop();
@@ -31,7 +37,11 @@ export class BufferPool {
       this.#kept -= found.length;
       return found;
     }
-    return Buffer.allocUnsafeSlow(index < this.#free.length ? 1 << (index + SMALLEST_SHIFT) : length);
+    try {
+      return allocate(index < this.#free.length ? 1 << (index + SMALLEST_SHIFT) : length);
+    } catch (error) {
+      throw new SystemError(constants.errno.ENOMEM, 'mmap', { cause: error });
+    }
   }
 
   /** Gives back a buffer that `take` returned, whole. */
@@ -41,6 +51,16 @@ export class BufferPool {
     this.#kept += buffer.length;
     list.push(buffer);
   }
+}
+
+/**
+ * Memory of the io pool, which it reads and writes without a copy. Where it is long it is not from there, for a peer
+ * that only announces 32 MiB should not cost any: pages that were never touched are free.
+ */
+function allocate(length: number): Buffer {
+  if (length > 1 << LARGEST_SHIFT) return Buffer.allocUnsafeSlow(length);
+  const memory = allocateIoBuffer(length);
+  return Buffer.from(memory.buffer, memory.byteOffset, memory.length);
 }
 
 function classOf(length: number): number {

@@ -18,8 +18,8 @@ export interface ReadPart {
   readonly zero: boolean;
 }
 
-/** The most descriptors in one answer; a client asks again behind the last. QEMU's limit: 1 MiB of them. */
-export const MAX_EXTENTS = 128 * 1024;
+/** The most descriptors in one answer; a client asks again behind the last. */
+export const MAX_EXTENTS = 4096;
 const DESCRIPTOR_SIZE = 8;
 
 /** The length of the descriptors of `count` extents, in bytes. */
@@ -30,6 +30,7 @@ export function descriptorBytes(count: number): number {
 /**
  * Writes base:allocation descriptors of `extents` into `target` and returns how many bytes they take. Neighbours of
  * equal state become one, empty extents vanish, and nothing reaches beyond `length`, the length asked for.
+ * @throws Error where the extents tell nothing, which no disk may do
  */
 export function writeDescriptors(target: Buffer, extents: readonly Extent[], length: number, one: boolean): number {
   let end = 0;
@@ -50,6 +51,7 @@ export function writeDescriptors(target: Buffer, extents: readonly Extent[], len
     }
     left -= part;
   }
+  if (end === 0) throw new Error('a block status without extents');
   return end;
 }
 

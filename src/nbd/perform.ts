@@ -16,11 +16,10 @@ import {
   NBD_CMD_TRIM,
   NBD_CMD_WRITE,
   NBD_CMD_WRITE_ZEROES,
-  NBD_EIO,
 } from './constants.ts';
 import { requestFailed } from './diagnostics.ts';
 import { nbdErrorFor } from './errors.ts';
-import { type Extent, descriptorBytes, readParts, writeDescriptors } from './extents.ts';
+import { type Extent, MAX_EXTENTS, descriptorBytes, readParts, writeDescriptors } from './extents.ts';
 import type { ReplyQueue } from './reply-queue.ts';
 import type { RequestFault, RequestRules } from './request-check.ts';
 import type { Request } from './request-parser.ts';
@@ -100,19 +99,15 @@ export class Performer {
   }
 
   async #readSimple(request: Request): Promise<void> {
-    const data = this.#pool.take(request.length);
-    const fault = await this.#read(request, request.offset, request.length, data);
-    if (fault === undefined) return this.#replies.simpleData(request, data);
-    this.#pool.give(data);
-    this.#replies.simple(request, fault.error);
+    const found = await this.#read(request, request.offset, request.length);
+    if (Buffer.isBuffer(found)) this.#replies.simpleData(request, found);
+    else this.#replies.simple(request, found.error);
   }
 
   async #readChunk(request: Request): Promise<void> {
-    const data = this.#pool.take(request.length);
-    const fault = await this.#read(request, request.offset, request.length, data);
-    if (fault === undefined) return this.#replies.data(request, request.offset, data, request.length, true);
-    this.#pool.give(data);
-    this.#replies.error(request, fault);
+    const found = await this.#read(request, request.offset, request.length);
+    if (Buffer.isBuffer(found)) this.#replies.data(request, request.offset, found, request.length, true);
+    else this.#replies.error(request, found);
   }
 
   /** Answers in chunks, holes as holes, in the order in which the disk delivers. */
@@ -126,15 +121,10 @@ export class Performer {
           this.#replies.hole(request, part.offset, part.length, --left === 0);
           continue;
         }
-        const data = this.#pool.take(part.length);
-        const fault = await this.#read(request, part.offset, part.length, data);
+        const found = await this.#read(request, part.offset, part.length);
         const last = --left === 0;
-        if (fault === undefined) {
-          this.#replies.data(request, part.offset, data, part.length, last);
-        } else {
-          this.#pool.give(data);
-          this.#replies.error(request, fault, last, part.offset);
-        }
+        if (Buffer.isBuffer(found)) this.#replies.data(request, part.offset, found, part.length, last);
+        else this.#replies.error(request, found, last, part.offset);
       }
     };
     for (let turn = 0; turn < CHUNKS_AT_A_TIME; turn++) void takeTurns();
@@ -143,7 +133,7 @@ export class Performer {
   async #extentsForRead(request: Request): Promise<readonly Extent[]> {
     this.#target.requestStarted();
     try {
-      return await this.#backend.blockStatus(request.offset, request.length);
+      return await this.#backend.blockStatus(request.offset, request.length, { maxExtents: MAX_EXTENTS });
     } catch {
       return []; // Where the holes are is only good to know: everything is read.
     } finally {
@@ -151,12 +141,16 @@ export class Performer {
     }
   }
 
-  async #read(request: Request, offset: number, length: number, data: Buffer): Promise<RequestFault | undefined> {
+  /** A pooled buffer whose first `length` bytes were read. */
+  async #read(request: Request, offset: number, length: number): Promise<Buffer | RequestFault> {
+    let data: Buffer | undefined;
     this.#target.requestStarted();
     try {
+      data = this.#pool.take(length);
       await this.#backend.read(offset, data.length === length ? data : data.subarray(0, length));
-      return undefined;
+      return data;
     } catch (error) {
+      if (data !== undefined) this.#pool.give(data);
       return this.#faultOf(request, error);
     } finally {
       this.#target.requestEnded();
@@ -215,20 +209,21 @@ export class Performer {
   }
 
   async #blockStatus(request: Request): Promise<void> {
-    this.#target.requestStarted();
-    let extents: readonly Extent[];
-    try {
-      extents = await this.#backend.blockStatus(request.offset, request.length);
-    } catch (error) {
-      return this.#finish(request, this.#faultOf(request, error));
-    }
-    this.#target.requestEnded();
     const one = (request.flags & NBD_CMD_FLAG_REQ_ONE) !== 0;
-    const descriptors = this.#pool.take(descriptorBytes(extents.length));
-    const length = writeDescriptors(descriptors, extents, request.length, one);
-    if (length > 0) return this.#replies.blockStatus(request, CONTEXT_ID_BASE_ALLOCATION, descriptors, length);
-    this.#pool.give(descriptors);
-    this.refuse(request, { error: NBD_EIO, text: 'the disk gave no block status' });
+    let fault: RequestFault | undefined;
+    this.#target.requestStarted();
+    try {
+      const extents = await this.#backend.blockStatus(request.offset, request.length, {
+        maxExtents: one ? 1 : MAX_EXTENTS,
+      });
+      const descriptors = this.#pool.take(descriptorBytes(extents.length));
+      const length = writeDescriptors(descriptors, extents, request.length, one);
+      this.#replies.blockStatus(request, CONTEXT_ID_BASE_ALLOCATION, descriptors, length);
+    } catch (error) {
+      fault = this.#faultOf(request, error);
+    }
+    if (fault !== undefined) this.refuse(request, fault);
+    this.#target.requestEnded();
   }
 
   /** The reply to everything that answers with nothing but success or an error. */

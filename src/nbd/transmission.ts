@@ -5,7 +5,7 @@
 //
 // This is the plain TypeScript engine: it needs of a connection what `Wire` says and nothing else.
 import type { BufferPool } from './buffer-pool.ts';
-import { NBD_CMD_DISC, NBD_CMD_READ, NBD_CMD_WRITE, NBD_MAX_BUFFER_SIZE } from './constants.ts';
+import { NBD_CMD_DISC, NBD_CMD_READ, NBD_CMD_WRITE, NBD_ENOMEM, NBD_MAX_BUFFER_SIZE } from './constants.ts';
 import { type PerformTarget, Performer } from './perform.ts';
 import { ReplyQueue, type SendPieces } from './reply-queue.ts';
 import { type RequestFault, type RequestRules, checkRequest } from './request-check.ts';
@@ -36,6 +36,8 @@ export const DEFAULT_TRANSMISSION_LIMITS: TransmissionLimits = { maxRequests: 64
 const MAX_SKIPPED_PAYLOAD = 2 * NBD_MAX_BUFFER_SIZE;
 /** A payload of which this much is missing is received straight into its own memory. */
 const DIRECT_RECEIVE = 64 * 1024;
+
+const noMemory: RequestFault = { error: NBD_ENOMEM, text: 'no memory for the payload' };
 
 type Phase = 'header' | 'held' | 'payload' | 'finishing' | 'closed';
 
@@ -158,17 +160,26 @@ export class Transmission {
     this.#bytes += request.cost;
     this.#phase = 'payload';
     if (request.type !== NBD_CMD_WRITE) return true;
-    if (this.#fault === undefined) {
-      request.payload = this.#pool.take(request.length);
+    this.#fault ??= this.#makeRoom(request);
+    if (request.payload !== undefined) {
       this.#parser.receivePayload(request.payload, request.length);
     } else if (request.length <= MAX_SKIPPED_PAYLOAD) {
       this.#parser.skipPayload(request.length);
     } else {
-      this.#performer.refuse(request, this.#fault);
+      this.#performer.refuse(request, this.#fault!);
       this.#finishing();
       return false;
     }
     return true;
+  }
+
+  #makeRoom(request: Request): RequestFault | undefined {
+    try {
+      request.payload = this.#pool.take(request.length);
+      return undefined;
+    } catch {
+      return noMemory;
+    }
   }
 
   #takePayload(): boolean {

@@ -37,6 +37,11 @@ test('there is a limit to the descriptors of one answer', () => {
   assert.equal(descriptors(extents, 0xffffffff).length, MAX_EXTENTS * 8);
 });
 
+test('a status that tells nothing is a fault of the disk', () => {
+  assert.throws(() => descriptors([], 512), /without extents/);
+  assert.throws(() => descriptors([hole(0)], 512), /without extents/);
+});
+
 test('a read is split into holes and pieces of data', () => {
   assert.deepEqual(readParts(1000, 1000, [data(250), hole(500), data(250)], 200), [
     { offset: 1000, length: 200, zero: false },
