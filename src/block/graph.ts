@@ -247,7 +247,7 @@ export class BlockGraph {
     } catch (error) {
       undo();
       // What has adapted already, or still will when its file answers, follows what is left of the claims.
-      for (const protocol of protocolsOf(edge.child)) void protocol.adapt(() => undefined).catch(() => undefined);
+      await this.#settle(edge.child);
       throw error;
     }
   }
@@ -255,11 +255,18 @@ export class BlockGraph {
   /** Takes a user off its node, lets files and locks follow, and removes what nobody needs any more. Never throws. */
   async #release(edge: Edge): Promise<void> {
     this.#takeBack(edge);
-    for (const protocol of protocolsOf(edge.child)) {
-      const adapted = protocol.adapt(() => undefined);
-      await this.#patience.waitAtMost(adapted, this.#limits.closeTimeoutMs);
-    }
+    await this.#settle(edge.child);
     await this.#removeIfOrphan(edge.child);
+  }
+
+  /** Lets files and locks follow claims that have become less. Those that do not answer follow later. */
+  async #settle(node: BlockNode): Promise<void> {
+    for (const protocol of protocolsOf(node)) {
+      await this.#patience.waitAtMost(
+        protocol.adapt(() => undefined),
+        this.#limits.closeTimeoutMs,
+      );
+    }
   }
 
   #takeBack(edge: Edge): void {
