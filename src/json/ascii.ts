@@ -3,7 +3,7 @@
 
 const SLOTS = 1024;
 const LONGEST = 32;
-const cached = new Array<string>(SLOTS).fill('');
+const cached: string[] = Array.from({ length: SLOTS }, () => '');
 
 /**
  * The string of ASCII bytes, from the cache where it has it. The cache is shared by the process and never grows: 1024

@@ -18,13 +18,16 @@ export function formatDouble(value: number): string {
 
 /** The 17 significant digits of a positive double and its decimal exponent; ties go to the even digit, as in C. */
 function roundedDigits(value: number): [digits: string, exponent: number] {
-  const [rounded, exponent] = split(value.toExponential(DIGITS - 1));
-  const [exact] = split(value.toExponential(MANY_DIGITS));
+  return tieToEven(value) ?? split(value.toExponential(DIGITS - 1));
+}
+
+/** JavaScript rounds a tie up. Where the digit before is even it has to be cut off instead. */
+function tieToEven(value: number): [digits: string, exponent: number] | undefined {
+  const [oneMore] = split(value.toExponential(DIGITS));
+  if (!oneMore.endsWith('5')) return undefined;
+  const [exact, exponent] = split(value.toExponential(MANY_DIGITS));
   const isTie = /^50*$/.test(exact.slice(DIGITS));
-  // JavaScript rounds a tie up; where the digit below was even, that one is due (an odd one never carries further).
-  if (isTie && Number(exact[DIGITS - 1]) % 2 === 0)
-    return [exact.slice(0, DIGITS), split(value.toExponential(MANY_DIGITS))[1]];
-  return [rounded, exponent];
+  return isTie && Number(exact[DIGITS - 1]) % 2 === 0 ? [exact.slice(0, DIGITS), exponent] : undefined;
 }
 
 function split(text: string): [digits: string, exponent: number] {

@@ -4,7 +4,7 @@
 // int64 and uint64. Where QEMU reports an error the same bytes give the same text here, at the same byte, however the
 // stream is cut into chunks. Sources: RFC 8259; the transcripts in test/fixtures.
 export { JsonStreamer, type JsonValueHandler } from './streamer.ts';
-export { writeJson, type WriteJsonOptions } from './writer.ts';
+export { composeJson, writeJson, type JsonWriter, type WriteJsonOptions } from './writer.ts';
 export { parseJson } from './parse-json.ts';
 export { isJsonObject, JsonDouble, JsonParseError } from './value.ts';
 export type { JsonObject, JsonOutput, JsonValue } from './value.ts';

@@ -1,7 +1,7 @@
 // Which bytes are a token? A state machine over bytes that stops and resumes anywhere.
 //
-// The grammar is the table NEXT: state × byte class → state or verdict. It alone decides; the loops for plain strings
-// and small integers in #scan only hurry along paths that the table would take too. A token that a chunk cuts off is
+// The grammar is the table NEXT: state × byte class → state or verdict. It alone decides; #scanString and
+// #scanInteger only hurry along paths that the table would take too. A token that a chunk cuts off is
 // copied, since the chunk is only lent.
 
 // States. START is between tokens; RECOVERY skips bytes after an error up to one where a value may begin.
@@ -105,6 +105,10 @@ function row(state: number, otherwise: number | undefined, ...cells: [next: numb
   }
 }
 
+/** Instead of a position: the sink has ended the scan. It is behind every piece, so that loops end. */
+const STOPPED = 0x7fffffff;
+/** Integers of so many digits are exact in a double. */
+const SMALL_DIGITS = 15;
 const NO_BYTES = new Uint8Array(0);
 /** A buffer for cut tokens up to this size is kept for the next one. */
 const KEPT_CUT_BYTES = 4096;
@@ -184,77 +188,84 @@ export class JsonLexer {
   }
 
   #feedPiece(piece: Uint8Array): boolean {
-    if (!this.#scan(piece)) return false;
-    this.base += piece.length;
-    return true;
+    const goesOn =
+      this.#state === START ? this.#scan(piece, 0) : this.#scan(piece, this.#run(piece, 0, 0, this.#state));
+    if (goesOn) this.base += piece.length;
+    return goesOn;
   }
 
-  #scan(bytes: Uint8Array): boolean {
-    const length = bytes.length;
+  /** Scans from between two tokens to the end of the piece; false where the sink has stopped it. */
+  #scan(bytes: Uint8Array, from: number): boolean {
     const sink = this.#sink;
-    let state = this.#state;
-    let start = 0; // of the token, in this piece
-    let at = 0;
-    this.#state = START; // what a sink that throws or resets leaves behind
-    while (at < length) {
-      if (state === START) {
-        const byte = bytes[at] as number;
-        const byteClass = CLASS[byte] as number;
-        if (byteClass === STRUCTURE) {
-          at++;
-          if (!sink.structural(byte, at)) return false;
-          continue;
-        }
-        if (byteClass === DOUBLE_QUOTE || byteClass === SINGLE_QUOTE) {
-          start = at++;
-          let hash = 0;
-          let inside = 0;
-          while (at < length && PLAIN[(inside = bytes[at] as number)] === 1) {
-            hash = (Math.imul(hash, 31) + inside) | 0;
-            at++;
-          }
-          if (at < length && inside === byte) {
-            at++;
-            if (!sink.plainString(bytes, start + 1, at - 1, hash, at)) return false;
-            continue;
-          }
-          state = byteClass === DOUBLE_QUOTE ? DOUBLE_QUOTED : SINGLE_QUOTED;
-          continue;
-        }
-        if (byteClass >= TAB && byteClass <= SPACE) {
-          at++;
-          continue;
-        }
-        start = at;
-        if (byteClass === DIGIT) {
-          let value = 0;
-          let digit = byte - 0x30;
-          const last = Math.min(length, start + 15);
-          do value = value * 10 + digit;
-          while (++at < last && (digit = (bytes[at] as number) - 0x30) >= 0 && digit <= 9);
-          if (at < length && NEXT[DIGITS * CLASSES + (CLASS[bytes[at] as number] as number)] === INTEGER_ENDS) {
-            if (!sink.smallInteger(value, at - start, at)) return false;
-            continue;
-          }
-          state = DIGITS;
-          continue;
-        }
+    let at = from;
+    while (at < bytes.length) {
+      const byte = bytes[at] as number;
+      const byteClass = CLASS[byte] as number;
+      if (byteClass === STRUCTURE) {
+        at++;
+        if (!sink.structural(byte, at)) return false;
+      } else if (byteClass === DOUBLE_QUOTE || byteClass === SINGLE_QUOTE) {
+        at = this.#scanString(bytes, at);
+      } else if (byteClass === DIGIT) {
+        at = this.#scanInteger(bytes, at);
+      } else if (byteClass >= TAB && byteClass <= SPACE) {
+        at++;
+      } else {
+        at = this.#run(bytes, at, at, START);
       }
-      const next = NEXT[state * CLASSES + (CLASS[bytes[at] as number] as number)] as number;
+    }
+    return at !== STOPPED;
+  }
+
+  /** A string, fast while it is plain; returns where to go on, as all of these do. */
+  #scanString(bytes: Uint8Array, start: number): number {
+    const quote = bytes[start] as number;
+    let hash = 0;
+    let at = start + 1;
+    let byte = 0;
+    while (at < bytes.length && PLAIN[(byte = bytes[at] as number)] === 1) {
+      hash = (Math.imul(hash, 31) + byte) | 0;
+      at++;
+    }
+    if (at === bytes.length || byte !== quote) return this.#run(bytes, start, start, START);
+    return this.#sink.plainString(bytes, start + 1, at, hash, at + 1) ? at + 1 : STOPPED;
+  }
+
+  /** A number that does not begin with 0 or a sign, fast while it is a small integer. */
+  #scanInteger(bytes: Uint8Array, start: number): number {
+    let value = 0;
+    let at = start;
+    while (at < bytes.length && at - start < SMALL_DIGITS) {
+      const digit = (bytes[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+      at++;
+    }
+    const ends = at < bytes.length && NEXT[DIGITS * CLASSES + CLASS[bytes[at] as number]!] === INTEGER_ENDS;
+    if (!ends) return this.#run(bytes, start, at, DIGITS);
+    return this.#sink.smallInteger(value, at - start, at) ? at : STOPPED;
+  }
+
+  /** The table's walk from a state in the midst of a token (or of recovery) to its end, or to the end of the piece. */
+  #run(bytes: Uint8Array, start: number, from: number, begun: number): number {
+    let state = begun;
+    let at = from;
+    while (at < bytes.length) {
+      const next = NEXT[state * CLASSES + CLASS[bytes[at] as number]!] as number;
       if (next < STATES) {
         state = next;
         at++;
         continue;
       }
-      state = START;
-      if (next === RESTART) continue;
       if (next === STRING_ENDS || next === STRAY) at++;
-      if (next === STRAY) state = this.#state = RECOVERY;
-      if (!this.#finish(next, bytes, start, at)) return false;
+      this.#state = next === STRAY ? RECOVERY : START;
+      if (next !== RESTART && !this.#finish(next, bytes, start, at)) return STOPPED;
+      if (next !== STRAY) return at;
+      state = RECOVERY;
     }
     this.#state = state;
-    if (state > RECOVERY) this.#keep(bytes, start);
-    return true;
+    if (state !== RECOVERY) this.#append(bytes, start, at);
+    return at;
   }
 
   /** Hands on a token that ends before `end`, with what earlier pieces had of it. */
@@ -271,10 +282,6 @@ export class JsonLexer {
     }
     if (verdict === STRAY) return this.#sink.stray(whole, from, to, end);
     return this.#sink.token(verdict, whole, from, to, end);
-  }
-
-  #keep(bytes: Uint8Array, start: number): void {
-    this.#append(bytes, this.#cut > 0 ? 0 : start, bytes.length);
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {

@@ -44,7 +44,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** Bytes that are not QEMU's JSON. The message is QEMU's text, parts of which are what the peer sent. */
 export class JsonParseError extends FdsetError {
+  /** Without a stack: it would tell nothing, and take most of the time where a peer sends nothing but errors. */
   constructor(message: string) {
+    const limit = Error.stackTraceLimit;
+    Reflect.set(Error, 'stackTraceLimit', 0);
     super('ERR_FDSET_JSON', message);
+    Reflect.set(Error, 'stackTraceLimit', limit);
   }
 }

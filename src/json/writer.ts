@@ -1,7 +1,8 @@
 // How is a value printed? As QEMU prints it, byte for byte: member order, separators, escapes, numbers.
+import { AsciiOutput } from './ascii-output.ts';
 import { formatDouble } from './double-format.ts';
 import { inQemuOrder } from './member-order.ts';
-import { quote } from './string-format.ts';
+import { shapeOf } from './shape.ts';
 import { JsonDouble, type JsonOutput } from './value.ts';
 
 export interface WriteJsonOptions {
@@ -15,146 +16,144 @@ export interface WriteJsonOptions {
  * @throws RangeError for a bigint outside int64 and uint64.
  * @throws TypeError for what JSON has no form for, such as a function.
  */
-export function writeJson(value: JsonOutput, options: WriteJsonOptions = {}): string {
-  return options.pretty === true ? pretty(value, '') : compact(value);
+export function writeJson(value: JsonOutput, options?: WriteJsonOptions): string {
+  return composeJson((writer) => writer.value(value, options));
 }
+
+/** Composes a text of ready-made pieces and values, of which the caller sees to it that they make JSON. */
+export function composeJson(compose: (writer: JsonWriter) => void): string {
+  const writer = idle ?? new JsonWriter();
+  idle = undefined; // it is in use: a getter in a value might print, too
+  try {
+    compose(writer);
+    return writer.take();
+  } finally {
+    writer.clear();
+    idle = writer;
+  }
+}
+
+let idle: JsonWriter | undefined;
+
+/** A text being composed, see {@link composeJson}. */
+export class JsonWriter extends AsciiOutput {
+  /** Appends a value, as {@link writeJson} prints it. */
+  value(value: JsonOutput, options?: WriteJsonOptions): void {
+    if (options?.pretty === true) pretty(this, value, '\r\n');
+    else compact(this, value);
+  }
+}
+
+const COMMA = 0x2c;
+const SPACE = 0x20;
+const BRACKET_OPENS = 0x5b;
+const BRACKET_CLOSES = 0x5d;
+const BRACE_CLOSES = 0x7d;
 
 type Dict = Readonly<Record<string, JsonOutput | undefined>>;
 
-function compact(value: JsonOutput): string {
-  if (typeof value === 'string') return quote(value);
-  if (typeof value !== 'object' || value === null || value instanceof JsonDouble) return scalar(value);
-  if (Array.isArray(value)) return compactList(value as readonly JsonOutput[]);
-  if (value instanceof Map) return compactMap(value as ReadonlyMap<string, JsonOutput>);
-  return compactDict(value as Dict);
+function compact(out: AsciiOutput, value: JsonOutput): void {
+  if (typeof value === 'string') out.quoted(value);
+  else if (typeof value !== 'object' || value === null || value instanceof JsonDouble) scalar(out, value);
+  else if (Array.isArray(value)) compactList(out, value as readonly JsonOutput[]);
+  else if (value instanceof Map) compactMap(out, value as ReadonlyMap<string, JsonOutput>);
+  else compactDict(out, value as Dict);
 }
 
-function compactList(list: readonly JsonOutput[]): string {
-  if (list.length === 0) return '[]';
-  let text = '[';
-  for (let i = 0; i < list.length; i++) text += i === 0 ? compact(list[i]!) : `, ${compact(list[i]!)}`;
-  return text + ']';
+function compactList(out: AsciiOutput, list: readonly JsonOutput[]): void {
+  out.byte(BRACKET_OPENS);
+  for (let i = 0; i < list.length; i++) {
+    if (i > 0) {
+      out.byte(COMMA);
+      out.byte(SPACE);
+    }
+    compact(out, list[i] as JsonOutput);
+  }
+  out.byte(BRACKET_CLOSES);
 }
 
-function compactMap(map: ReadonlyMap<string, JsonOutput>): string {
-  if (map.size === 0) return '{}';
-  let text = '';
+function compactMap(out: AsciiOutput, map: ReadonlyMap<string, JsonOutput>): void {
+  let separator = '{';
   for (const name of inQemuOrder(map.keys())) {
-    text += `${text === '' ? '{' : ', '}${quote(name)}: ${compact(map.get(name) as JsonOutput)}`;
+    out.ascii(separator);
+    out.quoted(name);
+    out.ascii(': ');
+    compact(out, map.get(name) as JsonOutput);
+    separator = ', ';
   }
-  return text + '}';
+  out.ascii(separator === '{' ? '{}' : '}');
 }
 
-function compactDict(dict: Dict): string {
-  let text = '';
-  for (const { name, first, later } of shapeOf(dict)) {
+function compactDict(out: AsciiOutput, dict: Dict): void {
+  const members = shapeOf(dict);
+  let isFirst = true;
+  for (let i = 0; i < members.length; i++) {
+    const { name, first, later } = members[i]!;
     const value = dict[name];
-    if (value !== undefined) text += (text === '' ? first : later) + compact(value);
+    if (value === undefined) continue;
+    out.copy(isFirst ? first : later);
+    compact(out, value);
+    isFirst = false;
   }
-  return text === '' ? '{}' : text + '}';
+  if (isFirst) out.ascii('{}');
+  else out.byte(BRACE_CLOSES);
 }
 
-function pretty(value: JsonOutput, indent: string): string {
-  if (typeof value === 'string') return quote(value);
-  if (typeof value !== 'object' || value === null || value instanceof JsonDouble) return scalar(value);
-  const inner = `${indent}    `;
-  if (Array.isArray(value)) {
-    return block(
-      '[',
-      (value as readonly JsonOutput[]).map((item) => inner + pretty(item, inner)),
-      `${indent}]`,
-    );
+/** `line` is a line break with the indentation of where the value stands. */
+function pretty(out: AsciiOutput, value: JsonOutput, line: string): void {
+  if (typeof value !== 'object' || value === null || value instanceof JsonDouble) return compact(out, value);
+  const inner = `${line}    `;
+  const isList = Array.isArray(value);
+  let separator = isList ? '[' : '{';
+  for (const [name, member] of isList ? unnamed(value as readonly JsonOutput[]) : named(value)) {
+    out.ascii(separator + inner);
+    if (name !== undefined) {
+      out.quoted(name);
+      out.ascii(': ');
+    }
+    pretty(out, member, inner);
+    separator = ',';
   }
-  const members: string[] = [];
-  for (const [name, member] of entries(value)) {
-    if (member !== undefined) members.push(`${inner}${quote(name)}: ${pretty(member, inner)}`);
-  }
-  return block('{', members, `${indent}}`);
+  // An empty container takes two lines, too.
+  if (separator !== ',') out.ascii(separator);
+  out.ascii(line + (isList ? ']' : '}'));
 }
 
-/** An empty container takes two lines, too. */
-function block(opening: string, lines: readonly string[], closing: string): string {
-  return `${opening}\r\n${lines.join(',\r\n')}${lines.length === 0 ? '' : '\r\n'}${closing}`;
+function* unnamed(list: readonly JsonOutput[]): Generator<[undefined, JsonOutput]> {
+  for (const item of list) yield [undefined, item];
 }
 
-function* entries(value: object): Generator<[string, JsonOutput | undefined]> {
+function* named(value: object): Generator<[string, JsonOutput]> {
   if (value instanceof Map) {
     for (const name of inQemuOrder(value.keys())) yield [name, value.get(name)];
-  } else {
-    for (const { name } of shapeOf(value)) yield [name, (value as Dict)[name]];
+    return;
+  }
+  for (const { name } of shapeOf(value)) {
+    const member = (value as Dict)[name];
+    if (member !== undefined) yield [name, member];
   }
 }
 
 const LARGEST_UINT64 = (1n << 64n) - 1n;
 const SMALLEST_INT64 = -(1n << 63n);
 
-function scalar(value: unknown): string {
-  if (value === null) return 'null';
-  if (value instanceof JsonDouble) return formatDouble(value.value);
-  switch (typeof value) {
-    case 'number':
-      return Number.isSafeInteger(value) ? String(value) : formatNumber(value);
-    case 'boolean':
-      return value ? 'true' : 'false';
-    case 'bigint':
-      return formatInteger(value);
-    default:
-      throw new TypeError(`not a JSON value: ${typeof value}`);
-  }
+function scalar(out: AsciiOutput, value: unknown): void {
+  if (value === null) out.ascii('null');
+  else if (value instanceof JsonDouble) out.ascii(formatDouble(value.value));
+  else if (typeof value === 'number') number(out, value);
+  else if (typeof value === 'boolean') out.ascii(value ? 'true' : 'false');
+  else if (typeof value === 'bigint') out.ascii(formatInteger(value));
+  else throw new TypeError(`not a JSON value: ${typeof value}`);
 }
 
 /** An integer that a number holds without being exact about it is still one, within 64 bits. */
-function formatNumber(value: number): string {
-  return Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 64
-    ? String(BigInt(value))
-    : formatDouble(value);
+function number(out: AsciiOutput, value: number): void {
+  if (Number.isSafeInteger(value)) out.integer(value);
+  else if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 64) out.ascii(String(BigInt(value)));
+  else out.ascii(formatDouble(value));
 }
 
 function formatInteger(value: bigint): string {
   if (value < SMALLEST_INT64 || value > LARGEST_UINT64) throw new RangeError(`${value} is not an integer of 64 bits`);
   return String(value);
-}
-
-/** A member as printed: its name with what stands before the value, for the first member and for later ones. */
-interface Member {
-  readonly name: string;
-  readonly first: string;
-  readonly later: string;
-}
-
-/** An object's members as printed, for the names in the order they were given. */
-interface Shape {
-  readonly names: readonly string[];
-  readonly members: readonly Member[];
-}
-
-// Objects of our own have few shapes, so the order is worked out once for each. Names that a peer has chosen come as
-// Maps, which are not remembered; the bound is for handlers that use names of their own making.
-const MOST_SHAPES = 2048;
-const shapesByFirstName = new Map<string, Shape[]>();
-let shapeCount = 0;
-
-function shapeOf(dict: object): readonly Member[] {
-  const names = Object.keys(dict);
-  const candidates = shapesByFirstName.get(names[0] ?? '');
-  if (candidates !== undefined) {
-    for (const shape of candidates) if (sameNames(shape.names, names)) return shape.members;
-  }
-  const shape = { names, members: inQemuOrder(names).map(member) };
-  if (shapeCount < MOST_SHAPES) {
-    shapeCount++;
-    if (candidates === undefined) shapesByFirstName.set(names[0] ?? '', [shape]);
-    else candidates.push(shape);
-  }
-  return shape.members;
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-function member(name: string): Member {
-  return { name, first: `{${quote(name)}: `, later: `, ${quote(name)}: ` };
 }

@@ -2,7 +2,7 @@
 //
 // The members' order is QEMU's; what has one form only is put together from ready-made pieces.
 import type { QapiErrorClass } from '../errors.ts';
-import { writeJson, type JsonOutput, type WriteJsonOptions } from '../json/index.ts';
+import { composeJson, writeJson, type JsonOutput, type WriteJsonOptions } from '../json/index.ts';
 import type { QmpVersion } from './version.ts';
 
 /** When an event happened. Both are -1 where the clock fails. */
@@ -21,9 +21,20 @@ const EMPTY_RETURN = '{"return": {}}\r\n';
  */
 export function encodeReturn(value: JsonOutput | undefined, id?: JsonOutput, options?: WriteJsonOptions): string {
   if (options?.pretty === true) return line({ return: value ?? {}, id }, options);
-  if (value === undefined) return id === undefined ? EMPTY_RETURN : `{"return": {}, "id": ${writeJson(id)}}\r\n`;
-  if (id === undefined) return `{"return": ${writeJson(value)}}\r\n`;
-  return `{"return": ${writeJson(value)}, "id": ${writeJson(id)}}\r\n`;
+  if (value === undefined && id === undefined) return EMPTY_RETURN;
+  if (value === undefined && typeof id === 'number' && Number.isSafeInteger(id)) {
+    return `{"return": {}, "id": ${id}}\r\n`;
+  }
+  return composeJson((writer) => {
+    writer.ascii('{"return": ');
+    if (value === undefined) writer.ascii('{}');
+    else writer.value(value);
+    if (id !== undefined) {
+      writer.ascii(', "id": ');
+      writer.value(id);
+    }
+    writer.ascii('}\r\n');
+  });
 }
 
 /** The failure of a command, or of input that is no request (then without an id). */
@@ -34,8 +45,19 @@ export function encodeError(
   options?: WriteJsonOptions,
 ): string {
   if (options?.pretty === true) return line({ id, error: { class: errorClass, desc } }, options);
-  const prefix = id === undefined ? '{' : `{"id": ${writeJson(id)}, `;
-  return `${prefix}"error": {"class": "${errorClass}", "desc": ${writeJson(desc)}}}\r\n`;
+  return composeJson((writer) => {
+    writer.ascii('{');
+    if (id !== undefined) {
+      writer.ascii('"id": ');
+      writer.value(id);
+      writer.ascii(', ');
+    }
+    writer.ascii('"error": {"class": "');
+    writer.ascii(errorClass);
+    writer.ascii('", "desc": ');
+    writer.value(desc);
+    writer.ascii('}}\r\n');
+  });
 }
 
 /** An event, with its data unless that is undefined. */

@@ -60,5 +60,5 @@ function substitute(text: string): string {
 
 function bytesOf(piece: Piece): Buffer {
   const bytes = piece.hex === undefined ? Buffer.from(substitute(piece.text ?? '')) : Buffer.from(piece.hex, 'hex');
-  return Buffer.concat(new Array<Buffer>(piece.repeat ?? 1).fill(bytes));
+  return Buffer.concat(Array.from({ length: piece.repeat ?? 1 }, () => bytes));
 }
