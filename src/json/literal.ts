@@ -28,9 +28,19 @@ const builder = new TextBuilder();
 
 /** The string of a string token, whose quotes are at `start` and `end - 1`. */
 export function stringLiteral(bytes: Uint8Array, start: number, end: number): string | LiteralFault {
+  if (isPlain(bytes, start + 1, end - 1)) return sliceAscii(bytes, start + 1, end - 1);
   const fault = unquote(bytes, start + 1, end - 1);
   const text = builder.take();
   return fault ?? text;
+}
+
+/** Whether every byte stands for itself, as in nearly all strings. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte >= 0x80 || byte === BACKSLASH) return false;
+  }
+  return true;
 }
 
 function unquote(bytes: Uint8Array, start: number, end: number): LiteralFault | undefined {

@@ -19,8 +19,12 @@ export class QmpRequestError extends FdsetError {
   /** Whether it was out of band: the reply then does not wait for earlier requests. */
   readonly oob: boolean;
 
+  /** Without a stack, see JsonParseError. */
   constructor(message: string, id: JsonValue | undefined, oob: boolean) {
+    const limit = Error.stackTraceLimit;
+    Reflect.set(Error, 'stackTraceLimit', 0);
     super('ERR_FDSET_QMP_REQUEST', message);
+    Reflect.set(Error, 'stackTraceLimit', limit);
     this.id = id;
     this.oob = oob;
   }
@@ -30,7 +34,7 @@ export class QmpRequestError extends FdsetError {
  * The request in a parsed value.
  *
  * @param options.oob whether the session has enabled out-of-band execution; only then is `exec-oob` known.
- * @throws QmpRequestError for the first offence in QEMU's order. Source: section 4 of the QMP reference.
+ * @throws QmpRequestError for the first offence in QEMU's order. The transcripts `envelope` show it.
  */
 export function parseRequest(value: JsonValue, { oob: oobEnabled }: { readonly oob: boolean }): QmpRequest {
   if (!isJsonObject(value)) throw new QmpRequestError('QMP input must be a JSON object', undefined, false);

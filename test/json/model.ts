@@ -1,5 +1,6 @@
 // QEMU's JSON reader as a plain text of rules, slow and obvious: regular expressions over the whole stream, a list of
 // tokens, then recursive descent. The real one has to agree with it for all bytes and all chunkings.
+/* oxlint-disable no-control-regex -- control characters are what many of the rules are about */
 import { JsonDouble, type JsonLimits, type JsonValue } from '../../src/json/index.ts';
 
 /** What a stream gives: values and error texts, each with the offset behind it. */
