@@ -1,4 +1,5 @@
-// How does QEMU read a number out of option text? The C library's rules: leading white space, a sign, 0x and 0 prefixes.
+// How does QEMU read a number out of option text, and how is a 64-bit integer kept? The text follows the C library:
+// leading white space, a sign, prefixes 0x and 0.
 import type { Int64 } from './types.ts';
 
 const int64Min = -(2n ** 63n);
@@ -13,12 +14,10 @@ export function canonical(value: bigint): Int64 {
 
 /** An unsigned 64-bit integer seen as signed, as a C cast does: 2^64 - 1 becomes -1. */
 export function asInt64(value: Int64): Int64 {
-  return typeof value === 'number' && value <= Number.MAX_SAFE_INTEGER
-    ? value
-    : canonical(BigInt.asIntN(64, BigInt(value)));
+  return typeof value === 'number' ? value : canonical(BigInt.asIntN(64, value));
 }
 
-/** Any number but a double that fits int64 stays; the others give undefined. */
+/** An integer of int64 as it is; undefined for those that only uint64 has. */
 export function toInt64(value: Int64): Int64 | undefined {
   return typeof value === 'number' || (value >= int64Min && value <= int64Max) ? value : undefined;
 }

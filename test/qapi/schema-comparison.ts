@@ -21,7 +21,7 @@ export class Comparison {
     for (const [name, info] of this.#here) {
       if (info['meta-type'] !== 'command' && info['meta-type'] !== 'event') continue;
       const other = this.#there.get(name);
-      if (other?.['meta-type'] === info['meta-type']) this.#compareEntity(info, other as typeof info);
+      if (other?.['meta-type'] === info['meta-type']) this.#compareEntity(info, other);
       else this.#differences.add(`${name}: only here`);
     }
     return [...this.#differences];
