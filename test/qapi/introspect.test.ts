@@ -16,7 +16,10 @@ import {
 } from '../../src/qapi/index.ts';
 import { size, str, struct, uint8, union, visit, alternate, SchemaInfo } from '../../src/qapi/index.ts';
 import { Comparison } from './schema-comparison.ts';
+import { checkOpenFds } from '../open-fds.ts';
 import { ask, isMissing } from './qemu.ts';
+
+checkOpenFds();
 
 test('a command leads to every type it needs, under masked names', () => {
   const Kind = enumeration('Kind', ['one', 'two', 'three'], { features: { two: ['deprecated'] } });

@@ -22,8 +22,11 @@ import {
   visitOption,
 } from '../../src/qapi/index.ts';
 import { keyvalCases, qemuOptsCases } from './option-cases.ts';
+import { checkOpenFds } from '../open-fds.ts';
 import { isMissing, startupComplaint } from './qemu.ts';
 import { messageOf } from './values.ts';
+
+checkOpenFds();
 
 const readers: Readonly<Record<string, (argument: string) => unknown>> = {
   '--blockdev': (argument) => visitOption(BlockdevOptions, argument, 'driver'),

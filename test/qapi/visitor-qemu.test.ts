@@ -5,8 +5,11 @@ import * as fc from 'fast-check';
 import { isJsonObject, parseJson, writeJson, type JsonObject, type JsonOutput } from '../../src/json/index.ts';
 import * as qapi from '../../src/qapi/index.ts';
 import { SchemaValues } from './arbitrary.ts';
+import { checkOpenFds } from '../open-fds.ts';
 import { ask, isMissing } from './qemu.ts';
 import { messageOf } from './values.ts';
+
+checkOpenFds();
 
 /** Commands whose arguments are the same in 7.2, but for the members below. */
 const commands = [

@@ -23,6 +23,7 @@ import {
   size,
   str,
   struct,
+  ThrottleLimits,
   uint16,
   uint64,
   uint8,
@@ -178,6 +179,22 @@ test('an alternate takes the branch of the JSON type', () => {
 test('any value is handed on untouched', () => {
   const value = jsonObject('{"deep": [1.5, {"x": null}]}');
   assert.equal(visit(any, value), value);
+});
+
+test('a value checked on its own has the path that its name begins', () => {
+  const limits = jsonObject('{"iops-total": "x"}');
+  assert.equal(
+    messageOf(() => visit(ThrottleLimits, limits, 'limits')),
+    "Invalid parameter type for 'limits.iops-total', expected: integer",
+  );
+  assert.equal(
+    messageOf(() => visit(ThrottleLimits, 5, 'limits')),
+    "Invalid parameter type for 'limits', expected: object",
+  );
+  assert.equal(
+    messageOf(() => visit(ThrottleLimits, limits)),
+    "Invalid parameter type for 'iops-total', expected: integer",
+  );
 });
 
 test('nesting as deep as the parser allows is visited, not overflowed', () => {
