@@ -51,27 +51,27 @@ export interface NativeInetName {
 }
 
 interface FdSocketBinding {
-  socketReceiveBuffer(): Buffer;
-  socketOpen(fd: number, kind: number, receivesFds: boolean, onEvent: SocketCallback): number;
-  socketWrite(handle: SocketHandle, data: string | Uint8Array, fds: readonly number[] | undefined): number;
-  socketTakeFd(handle: SocketHandle, before: number): number;
-  socketSettleFds(handle: SocketHandle, before: number): void;
-  socketPause(handle: SocketHandle, on: boolean): void;
-  socketRef(handle: SocketHandle, on: boolean): void;
-  socketEnd(handle: SocketHandle): void;
-  socketDestroy(handle: SocketHandle): void;
-  socketBufferedBytes(handle: SocketHandle): number;
-  socketChainedReads(on: boolean): boolean;
-  unixAddress(path: Uint8Array): Buffer | number;
-  inetAddress(host: string, port: number): Buffer | number;
-  socketMake(address: Uint8Array): number;
-  socketBind(fd: number, address: Uint8Array): number;
-  socketConnect(fd: number, address: Uint8Array): number;
-  socketListen(fd: number, backlog: number): number;
-  socketSetOption(fd: number, name: SocketOption, on: boolean): number;
-  socketName(fd: number, ofPeer: boolean): NativeUnixName | NativeInetName | number;
-  socketIsListening(fd: number): number;
-  socketPeerCred(fd: number): [number, number, number] | number;
+  readonly socketReceiveBuffer: () => Buffer;
+  readonly socketOpen: (fd: number, kind: number, receivesFds: boolean, onEvent: SocketCallback) => number;
+  readonly socketWrite: (handle: SocketHandle, data: string | Uint8Array, fds: readonly number[] | undefined) => number;
+  readonly socketTakeFd: (handle: SocketHandle, before: number) => number;
+  readonly socketSettleFds: (handle: SocketHandle, before: number) => void;
+  readonly socketPause: (handle: SocketHandle, on: boolean) => void;
+  readonly socketRef: (handle: SocketHandle, on: boolean) => void;
+  readonly socketEnd: (handle: SocketHandle) => void;
+  readonly socketDestroy: (handle: SocketHandle) => void;
+  readonly socketBufferedBytes: (handle: SocketHandle) => number;
+  readonly socketChainedReads: (on: boolean) => boolean;
+  readonly unixAddress: (path: Uint8Array) => Buffer | number;
+  readonly inetAddress: (host: string, port: number) => Buffer | number;
+  readonly socketMake: (address: Uint8Array) => number;
+  readonly socketBind: (fd: number, address: Uint8Array) => number;
+  readonly socketConnect: (fd: number, address: Uint8Array) => number;
+  readonly socketListen: (fd: number, backlog: number) => number;
+  readonly socketSetOption: (fd: number, name: SocketOption, on: boolean) => number;
+  readonly socketName: (fd: number, ofPeer: boolean) => NativeUnixName | NativeInetName | number;
+  readonly socketIsListening: (fd: number) => number;
+  readonly socketPeerCred: (fd: number) => [number, number, number] | number;
 }
 
 const binding = loadAddon() as FdSocketBinding;
