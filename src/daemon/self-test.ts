@@ -4,6 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 
+import { O, SystemError, close as closeInIoPool, open as openInIoPool } from '../addon/index.ts';
 import type { OpenOutcome, SelfTestResult } from './sandbox-report.ts';
 
 type Place = SelfTestResult['thread'];
@@ -36,6 +37,7 @@ export function startSelfTest(): SelfTest {
       new Map<Place, OpenOutcome>([
         ['main', tryInMainThread(path)],
         ['pool', await tryInPool(path)],
+        ['io-pool', await tryInIoPool(path)],
         ['worker', await tryInWorker(worker, path)],
       ]),
     end: async () => {
@@ -63,6 +65,15 @@ async function tryInPool(path: string): Promise<OpenOutcome> {
   }
 }
 
+async function tryInIoPool(path: string): Promise<OpenOutcome> {
+  try {
+    await closeInIoPool(await openInIoPool(path, O.O_RDONLY));
+    return 'opened';
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
 async function tryInWorker(worker: Worker, path: string): Promise<OpenOutcome> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject);
@@ -76,5 +87,6 @@ async function tryInWorker(worker: Worker, path: string): Promise<OpenOutcome> {
 }
 
 function outcomeOf(error: unknown): OpenOutcome {
+  if (error instanceof SystemError) return error.errnoName;
   return (error as NodeJS.ErrnoException).code ?? String(error);
 }

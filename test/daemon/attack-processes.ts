@@ -15,6 +15,7 @@ import { startDaemon } from '../../src/daemon/starter.ts';
 import {
   everyRefusedCall,
   fileAttacks,
+  ioPoolAttacks,
   makeVictims,
   poolAttacks,
   rawAttacks,
@@ -61,7 +62,8 @@ async function runStarter(mode: SandboxMode, kind: AttackKind): Promise<AttackRu
 
 async function runDaemon(kind: AttackKind, folder: string): Promise<void> {
   const worker = new Worker(attackProcesses, { workerData: folder });
-  await new Promise((resolve) => worker.once('online', resolve));
+  // Its modules are loaded, which `online` does not say.
+  await new Promise((resolve) => worker.once('message', resolve));
   const raw = rawAttacks();
   const every = everyRefusedCall();
   if (kind !== 'at-start') (await enterSandbox()).ready();
@@ -70,7 +72,7 @@ async function runDaemon(kind: AttackKind, folder: string): Promise<void> {
       ? await runAttacks(every)
       : {
           ...(await runInWorker(worker)),
-          ...(await runAttacks({ ...poolAttacks(folder), ...fileAttacks(folder), ...raw })),
+          ...(await runAttacks({ ...poolAttacks(folder), ...ioPoolAttacks(folder), ...fileAttacks(folder), ...raw })),
         };
   writeSync(outcomeFd, JSON.stringify(outcomes));
   closeSync(outcomeFd);
@@ -95,11 +97,12 @@ function listenAsWorker(folder: string): void {
     ([name]) => !usedUp.includes(name) && !notForWorkers.includes(name),
   );
   const named = Object.fromEntries(attacks.map(([name, attack]) => [`worker: ${name}`, attack]));
-  const tell = (outcomes: Record<string, Outcome>): void => {
+  const tell = (outcomes: Record<string, Outcome> | 'loaded'): void => {
     // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     parentPort!.postMessage(outcomes);
   };
   parentPort!.once('message', () => void runAttacks(named).then(tell));
+  tell('loaded');
 }
 
 if (!isMainThread) {

@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { O, SystemError, close, open as openInPool } from '../../src/addon/index.ts';
 import { judgedCalls, refusedCalls, type CallNumbers } from '../../src/daemon/refused-calls.ts';
 
 export type Outcome = string;
@@ -100,6 +101,24 @@ export function poolAttacks(folder: string): Attacks {
     'pool: create a file': attempt(async () => (await fs.promises.open(at('created by the pool'), 'wx')).close()),
     'pool: chmod': attempt(() => fs.promises.chmod(at('chmod'), 0o600)),
     'pool: unlink': attempt(() => fs.promises.unlink(at('unlink in the pool'))),
+  };
+}
+
+/** The same through the pool of our own. */
+export function ioPoolAttacks(folder: string): Attacks {
+  const open = (name: string, flags: number) => async (): Promise<Outcome> => {
+    try {
+      await close(await openInPool(join(folder, name), flags, 0o600));
+      return 'done';
+    } catch (error) {
+      return error instanceof SystemError ? error.errnoName : String(error);
+    }
+  };
+  return {
+    'io pool: open for reading': open('read', O.O_RDONLY),
+    'io pool: open for writing': open('write', O.O_RDWR),
+    'io pool: open as a path': open('read', O.O_PATH),
+    'io pool: create a file': open('created by the io pool', O.O_WRONLY | O.O_CREAT | O.O_EXCL),
   };
 }
 
