@@ -25,7 +25,7 @@ export async function openPath(filename: string, flags: number): Promise<OpenedF
   // A C string ends at its first NUL, so no path that holds one can exist.
   if (filename.includes('\0')) throw couldNotOpen(filename, new SystemError(constants.errno.ENOENT, 'open'));
   try {
-    const fd = await open(filename, flags);
+    const fd = await open(filename, flags | O.O_NOCTTY);
     return { fd, close: () => close(fd) };
   } catch (error) {
     throw couldNotOpen(filename, error, (flags & O.O_DIRECT) !== 0);

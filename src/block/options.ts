@@ -48,22 +48,34 @@ export interface NodeOptions {
   readonly detectZeroes: 'off' | 'on' | 'unmap';
 }
 
-/**
- * The node options in `options`; what is not given comes from the parent for an inline child.
- * @throws FdsetError with QEMU's text where options exclude each other.
- */
+const rootDefaults: NodeOptions = {
+  readOnly: false,
+  autoReadOnly: false,
+  direct: false,
+  noFlush: false,
+  forceShare: false,
+  discard: 'ignore',
+  detectZeroes: 'off',
+};
+
+/** The node options in `options`. What is not given an inline child has from its parent, in most cases. */
 export function nodeOptions(options: BlockdevOptions, parent?: NodeOptions): NodeOptions {
-  const resolved: NodeOptions = {
-    readOnly: options['read-only'] ?? parent?.readOnly ?? false,
-    autoReadOnly: options['auto-read-only'] ?? parent?.autoReadOnly ?? false,
-    direct: options.cache?.direct ?? parent?.direct ?? false,
-    noFlush: options.cache?.['no-flush'] ?? parent?.noFlush ?? false,
-    forceShare: options['force-share'] ?? parent?.forceShare ?? false,
-    // A format node decides itself what it passes on, so the file below it may as well let everything through.
-    discard: options.discard ?? (parent === undefined ? 'ignore' : 'unmap'),
-    detectZeroes: options['detect-zeroes'] ?? 'off',
+  const defaults = parent === undefined ? rootDefaults : inherited(parent);
+  const { cache = {} } = options;
+  return {
+    readOnly: options['read-only'] ?? defaults.readOnly,
+    autoReadOnly: options['auto-read-only'] ?? defaults.autoReadOnly,
+    direct: cache.direct ?? defaults.direct,
+    noFlush: cache['no-flush'] ?? defaults.noFlush,
+    forceShare: options['force-share'] ?? defaults.forceShare,
+    discard: options.discard ?? defaults.discard,
+    detectZeroes: options['detect-zeroes'] ?? defaults.detectZeroes,
   };
-  return resolved;
+}
+
+/** A parent decides itself what it passes on, so the file below it may as well let every discard through. */
+function inherited(parent: NodeOptions): NodeOptions {
+  return { ...parent, discard: 'unmap', detectZeroes: 'off' };
 }
 
 /** @throws FdsetError with QEMU's text where options exclude each other or ask for what is not built. */

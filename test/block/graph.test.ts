@@ -469,6 +469,8 @@ describe('attaching', () => {
       );
       await alone.detach();
       await (await graph.attach('f', { writable: true })).detach();
+      await graph.blockdevDel('r');
+      await graph.blockdevDel('f');
     }));
 });
 

@@ -189,6 +189,33 @@ describe('a FUSE file', { skip: fuseSkipReason() }, () => {
       await untilClosed(file.path);
     }));
 
+  test('is written to no further by a request whose user has left', () =>
+    withFuse(impatient, async (file, graph) => {
+      await graph.blockdevAdd(node(file));
+      const backend = await graph.attach('n', { writable: true });
+      await file.set('write', 'hang');
+      const write = backend.write(0, Buffer.alloc(5000, 1));
+      await file.untilKept(1);
+      await backend.detach();
+      await file.set('write', 'short 1000');
+      await file.release();
+      await assert.rejects(write, { errnoName: 'ECANCELED' });
+      const reader = await graph.attach('n', { writable: false });
+      const bytes = Buffer.alloc(5000);
+      await reader.read(0, bytes);
+      assert.deepEqual(bytes, Buffer.alloc(5000).fill(1, 0, 1000));
+      await reader.detach();
+    }));
+
+  test('that hangs in close does not hold up its deletion', () =>
+    withFuse(impatient, async (file, graph) => {
+      await graph.blockdevAdd(node(file));
+      await file.set('flush', 'hang');
+      await graph.blockdevDel('n');
+      await file.untilKept(1);
+      await file.set('flush', 'ok');
+    }));
+
   test('can be added again beside its dead self', () =>
     withFuse(impatient, async (file, graph) => {
       await graph.blockdevAdd(node(file));

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 
 import { dupFd, ofdLock, ofdTestLock } from '../../src/addon/index.ts';
-import { BlockGraph, openPath, type OpenFile } from '../../src/block/index.ts';
+import { HeldFile } from '../../src/block/held-file.ts';
+import { ImageLocks } from '../../src/block/image-locks.ts';
+import { allPermissions, BlockGraph, openPath, Permission, type OpenFile } from '../../src/block/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
 checkOpenFds();
@@ -135,6 +137,20 @@ describe('somebody else who', () => {
       await backend.detach();
     }));
 
+  test('keeps a writer off does not keep off a reader who comes at the same time', () =>
+    withGraph(openPath, async (graph) => {
+      await graph.blockdevAdd({ ...node, filename: image });
+      await ofdLock(other, 'read', 201, 1);
+      const [writer, reader] = await Promise.allSettled([
+        graph.attach('n', { writable: true }),
+        graph.attach('n', { writable: false }),
+      ]);
+      assert.equal(writer.status, 'rejected');
+      assert.ok(reader.status === 'fulfilled');
+      assert.deepEqual(await lockedBytes(), [100, 203]);
+      await reader.value.detach();
+    }));
+
   test('resizes keeps a raw window off', () =>
     withGraph(openPath, async (graph) => {
       await graph.blockdevAdd({ ...node, filename: image });
@@ -165,6 +181,19 @@ describe('somebody else who', () => {
       assert.equal(done.stderr, '');
     }),
   );
+});
+
+test('locks that conflict are not kept', async () => {
+  const fd = openSync(image, 'r');
+  const file = new HeldFile({ fd, close: () => closeSync(fd) });
+  const locks = new ImageLocks(file);
+  await locks.acquire({ permissions: Permission.consistentRead, shared: allPermissions });
+  await ofdLock(other, 'read', 201, 1);
+  await assert.rejects(locks.acquire({ permissions: Permission.write, shared: allPermissions & ~Permission.resize }));
+  assert.deepEqual(await lockedBytes(), [100]);
+  await locks.release();
+  assert.deepEqual(await lockedBytes(), []);
+  file.retire();
 });
 
 describe('nodes on one open file description', () => {

@@ -3,7 +3,7 @@
 // aligned by the io pool, which gives the kernel pages of its own.)
 import { constants } from 'node:os';
 
-import { fdatasync, ftruncate, pread, pwrite, SystemError } from '../../addon/index.ts';
+import { fdatasync, fstat, ftruncate, pread, pwrite, SystemError } from '../../addon/index.ts';
 import { FlushTracker } from '../flush-tracker.ts';
 import type { HeldFile } from '../held-file.ts';
 import type { BlockIo, BlockStatusExtent } from '../node.ts';
@@ -187,12 +187,23 @@ export class PosixIo implements BlockIo {
     let done = 0;
     while (done < buffer.length) {
       checkOwner(owner);
-      const count = await pread(fd, done === 0 ? buffer : buffer.subarray(done), offset + done);
+      const count = await this.#readSome(fd, done === 0 ? buffer : buffer.subarray(done), offset + done);
+      if (count === 0) break;
       done += count;
-      // With O_DIRECT only the end of the file cuts a block, and reading on from there would be EINVAL.
-      if (count === 0 || done % this.#facts.alignment !== 0) break;
     }
     if (done < buffer.length) buffer.fill(0, done);
+  }
+
+  /** Bytes read, 0 at the end of the file, which with O_DIRECT may cut a block: reading on from there is EINVAL. */
+  async #readSome(fd: number, buffer: Uint8Array, offset: number): Promise<number> {
+    try {
+      return await pread(fd, buffer, offset);
+    } catch (error) {
+      const isCut =
+        offset % this.#facts.alignment !== 0 && error instanceof SystemError && error.errnoName === 'EINVAL';
+      if (isCut && offset >= (await fstat(fd)).size) return 0;
+      throw error;
+    }
   }
 
   #alignedRange(offset: number, length: number): { start: number; end: number } {
