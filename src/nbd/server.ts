@@ -10,6 +10,8 @@ import { DEFAULT_TRANSMISSION_LIMITS, type TransmissionLimits } from './transmis
 
 /** What a server accepts connections from. */
 export interface NbdListener {
+  /** Given each connection, a stream socket, which is then the handler's. */
+  onConnection: ((fd: OwnedFd) => void) | undefined;
   /** Stops accepting: clients stay in the backlog. */
   pause(): void;
   resume(): void;
@@ -59,9 +61,10 @@ export class NbdServer implements ExportDirectory<NbdExport> {
     };
   }
 
-  /** Serves what `listener` accepts, which is given to `accept`. The listener is the server's from here on. */
+  /** Serves whoever connects to `listener`, which is the server's from here on: `stop` closes it. Once per server. */
   listen(listener: NbdListener): void {
     this.#listener = listener;
+    listener.onConnection = (fd) => this.accept(fd);
   }
 
   /** How many clients are connected, those in the handshake included. */
@@ -69,7 +72,7 @@ export class NbdServer implements ExportDirectory<NbdExport> {
     return this.#connections.size;
   }
 
-  /** Takes a connected stream socket; it is closed where the server has stopped. */
+  /** Serves the client at the other end of a connected stream socket; closes it where the server has stopped. */
   accept(fd: OwnedFd): void {
     if (this.#stopping !== undefined) return fd.close();
     let connection: Connection;

@@ -99,9 +99,9 @@ async function withQemu<T>(writable: boolean, use: (uri: string) => Promise<T>):
   truncateSync(image, SIZE);
   const socket = join(folder, 'nbd.sock');
   const daemon = spawn('qemu-storage-daemon', [
-    ...['--blockdev', `driver=file,node-name=f,filename=${image},discard=unmap`],
-    ...['--nbd-server', `addr.type=unix,addr.path=${socket}`],
-    ...['--export', `type=nbd,id=e,node-name=f,name=,writable=${writable ? 'on' : 'off'}`],
+    `--blockdev=driver=file,node-name=f,filename=${image},discard=unmap`,
+    `--nbd-server=addr.type=unix,addr.path=${socket}`,
+    `--export=type=nbd,id=e,node-name=f,name=,writable=${writable ? 'on' : 'off'}`,
   ]);
   const exited = new Promise((resolve) => void daemon.once('close', resolve));
   try {

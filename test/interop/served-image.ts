@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { dupFd } from '../../src/addon/index.ts';
 import { BlockGraph, openPath } from '../../src/block/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import { NbdServer, type NbdServerOptions } from '../../src/nbd/index.ts';
+import { type NbdListener, NbdServer, type NbdServerOptions } from '../../src/nbd/index.ts';
 
 export interface ServedImageOptions extends NbdServerOptions {
   readonly size: number;
@@ -41,7 +41,7 @@ export class ServedImage {
     const server = new NbdServer(options);
     server.addExport({ name: options.name ?? '', description: options.description, writable, backend });
     const socket = join(folder, 'nbd.sock');
-    server.listen(await listen(server, socket));
+    server.listen(await listen(socket));
     return new ServedImage(folder, image, socket, server, graph, () => backend.detach(), options.name ?? '');
   }
 
@@ -76,12 +76,18 @@ export class ServedImage {
   }
 }
 
-async function listen(server: NbdServer, path: string): Promise<{ pause(): void; resume(): void; close(): void }> {
-  const listener: Server = createServer({ pauseOnConnect: true }, (socket) => {
+async function listen(path: string): Promise<NbdListener> {
+  const server: Server = createServer({ pauseOnConnect: true }, (socket) => {
     const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    server.accept(new OwnedFd(dupFd(fd)));
+    listener.onConnection?.(new OwnedFd(dupFd(fd)));
     socket.destroy();
   });
-  await new Promise<void>((resolve) => void listener.listen(path, resolve));
-  return { pause: () => {}, resume: () => {}, close: () => void listener.close() };
+  const listener: NbdListener = {
+    onConnection: undefined,
+    pause: () => {},
+    resume: () => {},
+    close: () => void server.close(),
+  };
+  await new Promise<void>((resolve) => void server.listen(path, resolve));
+  return listener;
 }

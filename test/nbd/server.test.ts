@@ -17,6 +17,7 @@ const GO_X = "00000003 'IHAVEOPT' 00000007 00000007 00000001 'x' 0000";
 const READ = '25609513 0000 0000 1111111122222222 0000000000000000 00000001';
 
 class FakeListener {
+  onConnection: ((fd: OwnedFd) => void) | undefined;
   readonly events: string[] = [];
   pause(): void {
     this.events.push('pause');

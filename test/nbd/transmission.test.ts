@@ -115,7 +115,7 @@ suite('simple replies', () => {
   test("a refused WRITE's payload is dropped", async () => {
     const harness = new Harness({ writable: false });
     harness.receive(request(1, 0, 0, 5, '68656c6c6f') + request(0, 0, 0, 2));
-    await harness.expect(`${SIMPLE} 00000016 ${COOKIE}` + `${SIMPLE} 00000000 ${COOKIE} 0000`);
+    await harness.expect(`${SIMPLE} 00000016 ${COOKIE} ${SIMPLE} 00000000 ${COOKIE} 0000`);
     assert.equal(harness.disk.calls.length, 1);
   });
 
