@@ -1,4 +1,10 @@
-// Who owns an fd, and which fds has the user given us? Owners and QEMU's fd sets.
+// Who owns an fd, and which fds has the user given us? Owners, QEMU's fd sets, and the fds with names.
 //
-// Read owned-fd.ts first. Source: QEMU's monitor/fds.c and the QMP reference of add-fd, remove-fd and query-fdsets.
+// Read owned-fd.ts first, then fdset.ts. Source: QEMU's monitor/fds.c, and its QMP reference of add-fd, remove-fd,
+// query-fdsets, getfd and closefd; docs/reference/fdset.md has what QEMU does beyond that.
 export { OwnedFd } from './owned-fd.ts';
+export { FdsetDup, FdsetTable, type AddOptions, type FdOrigin, type FdsetInfo, type FdsetRecord } from './fdset.ts';
+export { parseDevFdset } from './dev-fdset.ts';
+export { NamedFds } from './named-fds.ts';
+export type { Int64 } from './int64.ts';
+export { noFdSupplied } from './fdset-errors.ts';

@@ -1,0 +1,238 @@
+// Which fds has the user given us, and who uses them? QEMU's monitor/fds.c: add-fd, remove-fd, query-fdsets, and the
+// opening of /dev/fdset/N. The rules are those of QEMU 10.0.
+import { constants } from 'node:os';
+
+import { O, SystemError, close, getStatusFlags, setStatusFlags } from '../addon/index.ts';
+import {
+  cannotDup,
+  cannotReadFlags,
+  negativeFdsetId,
+  noMatchingFd,
+  noSuchFdset,
+  noSuchMember,
+} from './fdset-errors.ts';
+import { IdIndex } from './id-index.ts';
+import type { Int64 } from './int64.ts';
+import type { OwnedFd } from './owned-fd.ts';
+
+/** Who gave an fd, in the giver's own words: monitor, process, user … Plain data, kept as it is. */
+export type FdOrigin = Readonly<Record<string, string | number | bigint | boolean>>;
+
+/** What comes with an fd. */
+export interface AddOptions {
+  /** The set to add to, which is made if need be. By default a new one, with the lowest id that is free. */
+  readonly fdsetId?: Int64 | undefined;
+  /** The user's own description. */
+  readonly opaque?: string | undefined;
+  readonly addedBy?: FdOrigin | undefined;
+}
+
+/** A set as query-fdsets shows it (QAPI's FdsetInfo). */
+export interface FdsetInfo {
+  'fdset-id': Int64;
+  /** The oldest first. */
+  fds: { fd: number; opaque?: string }[];
+}
+
+/** A set with everything that is known of it. Times are milliseconds since 1970. */
+export interface FdsetRecord {
+  readonly fdsetId: Int64;
+  /** What the user gave, the oldest first. */
+  readonly fds: readonly {
+    readonly fd: number;
+    readonly opaque?: string;
+    readonly addedAt: number;
+    readonly addedBy?: FdOrigin;
+  }[];
+  /** What was opened from it, the oldest first. */
+  readonly dups: readonly {
+    readonly fd: number;
+    readonly holder: string;
+    readonly filename: string;
+    readonly openedAt: number;
+  }[];
+}
+
+interface Member {
+  readonly owned: OwnedFd;
+  readonly opaque: string | undefined;
+  readonly addedAt: number;
+  readonly addedBy: FdOrigin | undefined;
+}
+
+/** Lives while it has fds or dups. */
+interface Fdset {
+  readonly id: Int64;
+  readonly fds: Member[];
+  readonly dups: FdsetDup[];
+  alive: boolean;
+}
+
+/** An fd that was opened as `/dev/fdset/N`. It belongs to its holder, and keeps the set alive until it is closed. */
+export class FdsetDup {
+  /** Who holds it, for the ledger. */
+  readonly holder: string;
+  /** The name it was opened by. */
+  readonly filename: string;
+  readonly openedAt = Date.now();
+  readonly #owned: OwnedFd;
+  readonly #release: (dup: FdsetDup) => void;
+
+  /** Made by {@link FdsetTable.openDup} only. */
+  constructor(owned: OwnedFd, holder: string, filename: string, release: (dup: FdsetDup) => void) {
+    this.#owned = owned;
+    this.holder = holder;
+    this.filename = filename;
+    this.#release = release;
+  }
+
+  /** The number, lent: valid until this is closed. */
+  get fd(): number {
+    return this.#owned.fd;
+  }
+
+  /**
+   * Closes the fd and takes it out of its set, at once.
+   * @throws FdsetError `ERR_FDSET_FD_GONE` the second time
+   */
+  close(): void {
+    this.#release(this);
+    this.#owned.close();
+  }
+
+  /** Takes the fd out of its set at once, and closes it on a thread: for files whose close may wait for a server. */
+  async closeInPool(): Promise<void> {
+    this.#release(this);
+    await close(this.#owned.move());
+  }
+}
+
+/**
+ * All fd sets of a process. Every monitor sees the same ones.
+ *
+ * Fit for 100,000 sets: adding, removing and opening take O(log n), listing is linear in what it lists.
+ */
+export class FdsetTable {
+  readonly #sets = new IdIndex<Fdset>();
+
+  /**
+   * Takes ownership of `fd` (also where it throws: then it is closed) and returns where it is now.
+   * @throws FdsetError a negative id
+   */
+  add(fd: OwnedFd, options: AddOptions = {}): { fdsetId: Int64; fd: number } {
+    const number = fd.fd;
+    const fdsetId = options.fdsetId ?? this.#sets.lowestFree();
+    if (fdsetId < 0) {
+      fd.close();
+      throw negativeFdsetId();
+    }
+    const set = this.#sets.get(fdsetId) ?? this.#create(fdsetId);
+    set.fds.push({ owned: fd, opaque: options.opaque, addedAt: Date.now(), addedBy: options.addedBy });
+    return { fdsetId, fd: number };
+  }
+
+  /**
+   * Closes one fd of a set, or all of them. Dups live on.
+   * @throws FdsetError no such set, or no such fd in it
+   */
+  remove(fdsetId: Int64, fd?: Int64): void {
+    const set = this.#sets.get(fdsetId);
+    if (set === undefined) throw noSuchMember(fdsetId, fd);
+    const first = fd === undefined ? 0 : set.fds.findIndex(({ owned }) => owned.fd === fd);
+    if (first < 0) throw noSuchMember(fdsetId, fd);
+    const removed = set.fds.splice(first, fd === undefined ? set.fds.length : 1);
+    this.#dropIfEmpty(set);
+    for (const { owned } of removed) owned.close();
+  }
+
+  /** The sets by descending id, as query-fdsets lists them. Dups are not shown, but a set that has only dups is. */
+  query(): FdsetInfo[] {
+    return this.#sets.descending().map(({ id, fds }) => ({
+      'fdset-id': id,
+      fds: fds.map(({ owned, opaque }) => (opaque === undefined ? { fd: owned.fd } : { fd: owned.fd, opaque })),
+    }));
+  }
+
+  /** The ledger: the sets by descending id, with who gave each fd and who holds each dup. A copy. */
+  records(): FdsetRecord[] {
+    return this.#sets.descending().map(({ id, fds, dups }) => ({
+      fdsetId: id,
+      fds: fds.map(({ owned, opaque, addedAt, addedBy }) => ({
+        fd: owned.fd,
+        ...(opaque !== undefined && { opaque }),
+        addedAt,
+        ...(addedBy !== undefined && { addedBy }),
+      })),
+      dups: dups.map(({ fd, holder, filename, openedAt }) => ({ fd, holder, filename, openedAt })),
+    }));
+  }
+
+  /**
+   * Opens `/dev/fdset/id`: duplicates the newest fd of the set whose access mode and O_DIRECT are those of `flags`, and
+   * sets the other status flags of its open file description to what `flags` says. O_TRUNC and the like are left to the
+   * caller, since truncating may wait for a disk.
+   * @param holder who will use it, for the ledger
+   * @param filename the name as it was given, for the ledger
+   * @returns the dup, owned by the caller
+   * @throws FdsetError no such set; no fd that matches; one that cannot be duplicated
+   */
+  openDup(id: number, flags: number, holder: string, filename: string): FdsetDup {
+    const set = this.#sets.get(id);
+    if (set === undefined) throw noSuchFdset(id);
+    const dup = new FdsetDup(dupWithFlags(newestMatch(set.fds, flags), flags), holder, filename, (closed) => {
+      const place = set.dups.indexOf(closed);
+      if (place >= 0) set.dups.splice(place, 1);
+      this.#dropIfEmpty(set);
+    });
+    set.dups.push(dup);
+    return dup;
+  }
+
+  /** Closes every fd that the user gave. Dups belong to their holders, and their sets live until they close them. */
+  [Symbol.dispose](): void {
+    for (const { id } of this.#sets.descending()) this.remove(id);
+  }
+
+  #create(id: Int64): Fdset {
+    const set: Fdset = { id, fds: [], dups: [], alive: true };
+    this.#sets.add(set);
+    return set;
+  }
+
+  #dropIfEmpty(set: Fdset): void {
+    if (!set.alive || set.fds.length > 0 || set.dups.length > 0) return;
+    set.alive = false;
+    this.#sets.delete(set.id);
+  }
+}
+
+/** Which fd serves these open flags? The access mode must be the same: one for both does not serve reading only. */
+function newestMatch(fds: readonly Member[], flags: number): OwnedFd {
+  const decisive = O.O_ACCMODE | O.O_DIRECT;
+  const match = fds.findLast(({ owned }) => ((statusFlags(owned.fd) ^ flags) & decisive) === 0);
+  if (match === undefined) throw noMatchingFd(flags);
+  return match.owned;
+}
+
+function statusFlags(fd: number): number {
+  try {
+    return getStatusFlags(fd);
+  } catch (error) {
+    throw cannotReadFlags(fd, error);
+  }
+}
+
+/** A dup is the same open file description: what is set here, every other fd of it sees. */
+function dupWithFlags(member: OwnedFd, flags: number): OwnedFd {
+  let dup: OwnedFd | undefined;
+  try {
+    dup = member.dup();
+    // F_SETFL cannot change these, and would say nothing.
+    if (((getStatusFlags(dup.fd) ^ flags) & O.O_SYNC) !== 0) throw new SystemError(constants.errno.EINVAL, 'fcntl');
+    setStatusFlags(dup.fd, flags);
+    return dup;
+  } catch (error) {
+    dup?.close();
+    throw cannotDup(member.fd, error);
+  }
+}
