@@ -199,10 +199,7 @@ const inheritedVariables = [
   'OPENSSL_CONF',
   'OPENSSL_MODULES',
   'UV_THREADPOOL_SIZE',
-  // Another build of the addon, and what the sanitizers in it need.
   'FDSET_ADDON',
-  'ASAN_OPTIONS',
-  'UBSAN_OPTIONS',
 ];
 
 function daemonEnvironment(order: SandboxOrder): Record<string, string> {
