@@ -106,6 +106,11 @@ test('a probe that cannot be opened is reported with its path, before anything r
   assert.throws(() => shell('true', standard, { probes }), { step: 'open', errnoName: 'ENOENT', path: probes[1] });
 });
 
+test('a failure is reported whatever numbers the fds have', () => {
+  const fds = Array.from({ length: 100 }, (_, childFd) => ({ fd: -1, childFd }));
+  assert.throws(() => shell('', fds, { file: join(folder, 'missing') }), spawnError('execve', 'ENOENT'));
+});
+
 test('an fd that is not open is reported', () => {
   assert.throws(() => shell('true', [...standard, { fd: 999_999, childFd: 3 }]), spawnError('dup2', 'EBADF'));
 });
@@ -145,6 +150,17 @@ test('fds that trade places arrive at the right numbers', async () => {
   const read = await output(order, rotated);
   fds.forEach((fd) => closeSync(fd));
   assert.equal(read, 'cab');
+});
+
+test('fds arrive at any numbers, free here or not', async () => {
+  const paths = ['d', 'e', 'f'].map((name) => join(folder, name));
+  paths.forEach((path) => writeFileSync(path, path.slice(-1)));
+  const fds = paths.map((path) => openSync(path, 'r'));
+  const targets = Array.from({ length: 100 }, (_, i) => 3 + i);
+  const given = targets.map((childFd) => ({ fd: fds[childFd % 3]!, childFd }));
+  const read = await output('for fd in $(seq 3 102); do cat /proc/self/fd/$fd; done', given.reverse());
+  fds.forEach((fd) => closeSync(fd));
+  assert.equal(read, targets.map((target) => 'def'[target % 3]).join(''));
 });
 
 test('the fds of the parent stay as they were', () => {
