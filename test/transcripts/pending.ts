@@ -1,0 +1,47 @@
+// What does test/fixtures/pending.json leave out, and does it still have to?
+import type { Scenario } from './scenario.ts';
+import type { StepResult } from './runner.ts';
+
+export interface Pending {
+  /** Scenarios, as `topic/title`, that do not pass yet, with the reason. */
+  readonly scenarios: Readonly<Record<string, string>>;
+  /** Commands that the server does not have. */
+  readonly commands: Readonly<Record<string, string>>;
+  /** Steps, as `topic/title#N`, that do not pass yet in a scenario that otherwise does. */
+  readonly steps: Readonly<Record<string, string>>;
+}
+
+export function nameOf({ topic, title }: Scenario): string {
+  return `${topic}/${title}`;
+}
+
+/** What is wrong with the outcome of a scenario, listed or not; no lines if it is as expected. */
+export function complaints(scenario: Scenario, results: readonly StepResult[], pending: Pending): string[] {
+  const name = nameOf(scenario);
+  const failed = results.filter(({ differences }) => differences.length > 0);
+  if (pending.scenarios[name] !== undefined) {
+    return failed.length > 0 ? [] : [`passes, but pending.json lists it: ${pending.scenarios[name]}`];
+  }
+  const isListed = ({ number }: StepResult): boolean => pending.steps[`${name}#${number}`] !== undefined;
+  return [
+    ...failed.filter((result) => !isListed(result)).flatMap(describe),
+    ...results
+      .filter((result) => isListed(result) && result.differences.length === 0)
+      .map(({ number }) => `step ${number} passes, but pending.json lists it`),
+  ];
+}
+
+/** Entries that name nothing there is. */
+export function strayEntries(scenarios: readonly Scenario[], pending: Pending): string[] {
+  const names = new Set(scenarios.map(nameOf));
+  const steps = new Set(scenarios.flatMap((one) => one.steps.map((_, index) => `${nameOf(one)}#${index + 1}`)));
+  return [
+    ...Object.keys(pending.scenarios).filter((name) => !names.has(name)),
+    ...Object.keys(pending.steps).filter((name) => !steps.has(name)),
+  ];
+}
+
+function describe({ number, step, differences }: StepResult): string[] {
+  const what = step.send ?? step.note ?? JSON.stringify({ ...step, expect: undefined, raw: undefined });
+  return [`step ${number}: ${what.slice(0, 200)}`, ...differences.map((text) => `     ${text.slice(0, 600)}`)];
+}

@@ -1,0 +1,47 @@
+// Does our server answer as QEMU did when the transcripts were recorded? Each scenario runs against a fresh server.
+// What does not pass yet is listed with its reason in test/fixtures/pending.json: a listed scenario that passes fails
+// here, as does one that fails and is not listed.
+//
+// FDSET_TRANSCRIPTS=TOPIC[/TITLE],... runs only these; FDSET_TRANSCRIPT_SERVER names another server's command.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { suite, test } from 'node:test';
+import { checkOpenFds } from '../open-fds.ts';
+import { listeningSocket } from './listening-socket.ts';
+import { noServer, ownServer, root } from './own-server.ts';
+import { complaints, nameOf, type Pending, strayEntries } from './pending.ts';
+import { runScenario } from './runner.ts';
+import { loadScenarios, type Scenario } from './scenario.ts';
+import { missingProgram } from './server.ts';
+
+checkOpenFds();
+
+const fixtures = join(root, 'test', 'fixtures');
+const pending = JSON.parse(readFileSync(join(fixtures, 'pending.json'), 'utf8')) as Pending;
+const scenarios = loadScenarios(join(fixtures, 'transcripts'), 'fdset');
+
+suite('recorded transcripts', { concurrency: Math.max(4, availableParallelism()) }, () => {
+  for (const scenario of scenarios.filter(isWanted)) {
+    const skip = noServer || (missingProgram(scenario.header) ?? false);
+    test(nameOf(scenario), { skip, timeout: 60_000 }, async () => {
+      const results = await runScenario(scenario, {
+        command: ownServer,
+        listen: listeningSocket,
+        unknownCommands: new Set(Object.keys(pending.commands)),
+        stopAtFirst: pending.scenarios[nameOf(scenario)] !== undefined,
+      });
+      assert.equal(complaints(scenario, results, pending).join('\n'), '');
+    });
+  }
+});
+
+test('pending.json names only scenarios and steps that exist', () => {
+  assert.deepEqual(strayEntries(scenarios, pending), []);
+});
+
+function isWanted(scenario: Scenario): boolean {
+  const wanted = process.env['FDSET_TRANSCRIPTS']?.split(',');
+  return wanted === undefined || wanted.some((part) => scenario.topic === part || nameOf(scenario).includes(part));
+}
