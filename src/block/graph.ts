@@ -15,6 +15,7 @@ import { maxLength, ProtocolNode, type BlockNode, type Edge } from './node.ts';
 import type { OpenFile } from './open-file.ts';
 import { checkNodeOptions, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
 import { Patience } from './patience.ts';
+import { applyChanges, planReopen } from './reopen.ts';
 import { allPermissions, checkConflicts, Permission, type PermissionClaim } from './permissions.ts';
 
 export interface BlockGraphOptions {
@@ -83,6 +84,26 @@ export class BlockGraph {
     if (!node.ownedByMonitor) throw inUse(`Node ${nodeName} is not owned by the monitor`);
     if (this.#isUsed(node)) throw inUse(`Block device ${nodeName} is in use`);
     await this.#remove(node);
+  }
+
+  /**
+   * Gives nodes new options, all of them or none; what is left out returns to its default. Inline children follow.
+   * @throws FdsetError with QEMU's text
+   */
+  async blockdevReopen(list: readonly BlockdevOptions[]): Promise<void> {
+    const changes = planReopen(list, this.#nodes);
+    const nodes = changes.map(({ node }) => node);
+    const undo = applyChanges(changes);
+    try {
+      for (const node of nodes) this.#passDown(node);
+      for (const node of nodes) this.#check(node);
+      for (const protocol of nodes.flatMap(protocolsOf)) await protocol.adapt(undo);
+    } catch (error) {
+      undo();
+      for (const node of nodes) this.#passDown(node);
+      for (const node of nodes) await this.#settle(node);
+      throw error;
+    }
   }
 
   /** All nodes, newest first. `flat` is about backing chains, which no driver here has. */
@@ -188,6 +209,7 @@ export class BlockGraph {
         nodeName,
         driver: driver.name,
         options: resolved,
+        given: { ...options, 'node-name': nodeName },
         openFile: this.#openFile,
         limits: this.#limits,
         patience: this.#patience,

@@ -4,7 +4,7 @@
 // host_device, null-co) ends the mapping and does the I/O. So a format costs a mapping, whoever moves the bytes.
 import type { JsonOutput } from '../json/index.ts';
 import type { BlockDeviceInfo } from '../qapi/index.ts';
-import type { NodeOptions } from './options.ts';
+import type { BlockdevOptions, NodeOptions } from './options.ts';
 import { combineClaims, type PermissionClaim } from './permissions.ts';
 import type { RequestOwner } from './request-queue.ts';
 
@@ -88,6 +88,8 @@ export interface NodeFacts {
   readonly nodeName: string;
   readonly driver: string;
   readonly options: NodeOptions;
+  /** The options as they were given. */
+  readonly given: BlockdevOptions;
 }
 
 /** A node of the graph. The graph makes and closes it. */
@@ -101,11 +103,14 @@ export abstract class BlockNode {
   /** The edge to the node below, if there is one. */
   child: Edge | undefined;
   options: NodeOptions;
+  /** The options as they were given; blockdev-reopen changes both. */
+  given: BlockdevOptions;
 
   constructor(facts: NodeFacts) {
     this.nodeName = facts.nodeName;
     this.driver = facts.driver;
     this.options = facts.options;
+    this.given = facts.given;
   }
 
   /** Bytes, a multiple of 512. */
@@ -136,6 +141,14 @@ export abstract class BlockNode {
    * @throws FdsetError with QEMU's text.
    */
   abstract resize(length: number): Promise<void>;
+
+  /**
+   * What makes the driver's own options those of `options`, and returns what takes that back. Changes nothing yet.
+   * @throws FdsetError with QEMU's text
+   */
+  planReopen(_options: BlockdevOptions): () => () => void {
+    return () => () => undefined;
+  }
 
   /** What this node needs of the node below when its own users claim `claim`. */
   claimOnChild(claim: PermissionClaim): PermissionClaim {

@@ -1,18 +1,7 @@
-// What do `file` and `host_device` share? An fd that is opened in bounded time, follows its users (read-only while nobody
-// writes, image locks), and is closed when the last system call on it is back.
-import {
-  blockDeviceGeometry,
-  directIoAlignment,
-  fsType,
-  fstat,
-  O,
-  strerror,
-  SystemError,
-  type FileStatus,
-} from '../../addon/index.ts';
-import { FdsetError } from '../../errors.ts';
+// What do `file` and `host_device` share? An fd that follows the node's options and users (read-only while nobody writes,
+// image locks), and is closed when the last system call on it is back.
+import { fstat, O } from '../../addon/index.ts';
 import type { OpenContext } from '../driver.ts';
-import { HeldFile } from '../held-file.ts';
 import { ImageLocks } from '../image-locks.ts';
 import {
   ProtocolNode,
@@ -25,40 +14,10 @@ import {
 } from '../node.ts';
 import { optionError, type BlockdevOptions } from '../options.ts';
 import { combineClaims, isWriter, type PermissionClaim } from '../permissions.ts';
-import { PosixIo, type Storage } from './posix-io.ts';
-
-/** What differs between the drivers on files. */
-export interface FileKind {
-  /** @throws FdsetError with QEMU's text where the file is of another kind. */
-  check(filename: string, stat: FileStatus): void;
-  /** Bytes. */
-  size(fd: number, stat: FileStatus): Promise<number>;
-  storage(stat: FileStatus): Storage;
-  /** @throws FdsetError with QEMU's text */
-  resize(fd: number, length: number, current: number): Promise<void>;
-  imageInfo(): ImageFacts;
-}
-
-/** An open file and what was found out about it. */
-interface Opening {
-  readonly file: HeldFile;
-  readonly stat: FileStatus;
-  readonly size: number;
-  /** For requests, 1 without O_DIRECT. */
-  readonly alignment: number;
-  /** What a request should be aligned to to be fast. */
-  readonly blockSize: number;
-  readonly fileSystem: number;
-}
+import { FileSource, isBlockDevice, openFlags, type FileKind, type Opening } from './file-source.ts';
+import { PosixIo } from './posix-io.ts';
 
 const mostTransfer = 32 * 1024 * 1024;
-const fileTypeMask = 0o170000;
-const blockDeviceType = 0o060000;
-
-/** Whether `stat` is of a block device. */
-export function isBlockDevice(stat: FileStatus): boolean {
-  return (stat.mode & fileTypeMask) === blockDeviceType;
-}
 
 /** @throws FdsetError for options that QEMU refuses before it looks at the node's name. */
 export function checkFileOptions(options: BlockdevOptions): void {
@@ -79,78 +38,22 @@ export async function openFilePosix(
   if (options['pr-manager'] !== undefined) {
     throw optionError(`No persistent reservation manager with id '${options['pr-manager']}'`);
   }
-  const source = new FileSource(context, options, kind);
-  const flags = source.flagsFor(false);
-  const opening = await source.open(flags);
+  const source = new FileSource(context, options.filename ?? '', kind);
+  const opening = await source.open(openFlags(context.options, false));
   if (options.aio === 'native' && !context.options.direct) {
     opening.file.retire();
     throw optionError('aio=native was specified, but it requires cache.direct=on, which was not specified.');
   }
-  return new FilePosixNode(context, options, source, opening, flags);
-}
-
-/** Opens the file of one node, as often as the node asks. */
-class FileSource {
-  readonly filename: string;
-  readonly kind: FileKind;
-  readonly #context: OpenContext;
-
-  constructor(context: OpenContext, options: BlockdevOptions, kind: FileKind) {
-    this.filename = options.filename ?? '';
-    this.kind = kind;
-    this.#context = context;
-  }
-
-  /** The flags of open(2) that the node asks for with and without a writer. Source: fdset.md §7. */
-  flagsFor(hasWriter: boolean): number {
-    const { readOnly, autoReadOnly, direct } = this.#context.options;
-    const mode = readOnly || (autoReadOnly && !hasWriter) ? O.O_RDONLY : O.O_RDWR;
-    return mode | (direct ? O.O_DIRECT : 0);
-  }
-
-  async open(flags: number): Promise<Opening> {
-    const { patience, limits } = this.#context;
-    patience.checkRoom(`Could not open '${this.filename}'`);
-    return patience.wait(this.#open(flags), {
-      timeoutMs: limits.openTimeoutMs,
-      late: (opening) => opening.file.retire(),
-      timedOut: () => noAnswer(this.filename, limits.openTimeoutMs),
-    });
-  }
-
-  async #open(flags: number): Promise<Opening> {
-    const opened = await this.#context.openFile(this.filename, flags, `block node '${this.#context.nodeName}'`);
-    const file = new HeldFile(opened);
-    try {
-      return await file.use((fd) => this.#inspect(fd, file));
-    } catch (error) {
-      file.retire();
-      throw error instanceof SystemError ? sizeError(error) : error;
-    }
-  }
-
-  async #inspect(fd: number, file: HeldFile): Promise<Opening> {
-    const stat = await fstat(fd);
-    this.kind.check(this.filename, stat);
-    const size = await this.kind.size(fd, stat);
-    const alignment = this.#context.options.direct ? await directAlignment(fd) : 1;
-    const blockSize = isBlockDevice(stat) ? (await blockDeviceGeometry(fd)).logicalBlockSize : alignment;
-    return { file, stat, size, alignment, blockSize, fileSystem: await fsType(fd) };
-  }
+  return new FilePosixNode(context, source, opening);
 }
 
 /** A node on a file: one fd at a time. */
 export class FilePosixNode extends ProtocolNode {
   readonly io: PosixIo;
-  readonly limits: IoLimits;
-  /** The magic number of the file system, as statfs(2) lists them. */
-  readonly fileSystem: number;
   readonly #context: OpenContext;
-  readonly #given: BlockdevOptions;
   readonly #source: FileSource;
-  readonly #stat: FileStatus;
+  #opening: Opening;
   #size: number;
-  #flags: number;
   #locks: ImageLocks;
   /** The last change of permissions; the next one begins when it is done. */
   #turn: Promise<void> = Promise.resolve();
@@ -158,32 +61,17 @@ export class FilePosixNode extends ProtocolNode {
   #actualSize: number | undefined;
   #measuring: Promise<void> | undefined;
 
-  constructor(
-    context: OpenContext,
-    given: BlockdevOptions,
-    source: FileSource,
-    { file, stat, size, alignment, blockSize, fileSystem }: Opening,
-    flags: number,
-  ) {
+  constructor(context: OpenContext, source: FileSource, opening: Opening) {
     super(context);
     this.#context = context;
-    this.#given = given;
     this.#source = source;
-    this.#stat = stat;
-    this.#size = size;
-    this.#flags = flags;
-    this.#locks = new ImageLocks(file);
-    this.fileSystem = fileSystem;
-    this.limits = {
-      requestAlignment: blockSize,
-      optimalTransfer: Math.max(4096, blockSize),
-      maxTransfer: mostTransfer,
-    };
-    this.io = new PosixIo(file, {
-      storage: source.kind.storage(stat),
-      alignment,
-      noFlush: context.options.noFlush,
+    this.#opening = opening;
+    this.#size = opening.size;
+    this.#locks = new ImageLocks(opening.file);
+    this.io = new PosixIo(opening, {
+      storage: source.kind.storage(opening.stat),
       requestsPerNode: context.limits.requestsPerNode,
+      noFlush: () => this.options.noFlush,
       length: () => this.length,
     });
   }
@@ -191,6 +79,16 @@ export class FilePosixNode extends ProtocolNode {
   /** A file whose last sector is not whole reads as if zeros followed. */
   get length(): number {
     return roundUpToSector(this.#size);
+  }
+
+  get limits(): IoLimits {
+    const { blockSize } = this.#opening;
+    return { requestAlignment: blockSize, optimalTransfer: Math.max(4096, blockSize), maxTransfer: mostTransfer };
+  }
+
+  /** The magic number of the file system, as statfs(2) lists them. */
+  get fileSystem(): number {
+    return this.#opening.fileSystem;
   }
 
   get exactFilename(): string {
@@ -218,7 +116,7 @@ export class FilePosixNode extends ProtocolNode {
 
   async resize(length: number): Promise<void> {
     await this.io.change((fd) => this.#source.kind.resize(fd, length, this.#size));
-    if (!isBlockDevice(this.#stat)) this.#size = length;
+    if (!isBlockDevice(this.#opening.stat)) this.#size = length;
   }
 
   async adapt(undo: () => void): Promise<void> {
@@ -228,7 +126,7 @@ export class FilePosixNode extends ProtocolNode {
     await patience.wait(turn, {
       timeoutMs: limits.openTimeoutMs,
       late: () => undefined,
-      timedOut: () => noAnswer(this.#source.filename, limits.openTimeoutMs),
+      timedOut: () => this.#source.noAnswer(),
     });
   }
 
@@ -236,98 +134,71 @@ export class FilePosixNode extends ProtocolNode {
     this.#closed = true;
     this.io.abandonAll();
     const hung = this.io.inFlight;
-    const { file } = this.io;
+    const { file } = this.#opening;
     if (hung > 0) this.#context.patience.giveUp(file.closed, hung);
-    void this.#turn.then(() => this.#locks.release()).then(() => this.io.file.retire());
+    void this.#turn.then(() => this.#locks.release()).then(() => this.#opening.file.retire());
     return { closed: file.closed, hung };
   }
 
   async #adaptNow(undo: () => void): Promise<void> {
     if (this.#closed) return;
-    const claim = combineClaims(this.parents.map((edge) => edge.claim));
-    const locked: PermissionClaim = this.#usesLocks ? claim : combineClaims([]);
+    const { claim } = this;
+    const locked = this.given.locking === 'off' ? combineClaims([]) : claim;
     try {
-      const next = await this.#reopenFor(claim);
-      await this.#lock(locked, next);
+      const next = await this.#reopen(isWriter(claim.permissions));
+      if (next === undefined) await this.#moveLocks(locked);
+      else await this.#moveTo(next, locked);
     } catch (error) {
       undo();
       throw error;
     }
   }
 
-  get #usesLocks(): boolean {
-    return this.#given.locking !== 'off';
-  }
-
-  /**
-   * The file opened anew where the claim needs another mode. A writer that cannot have it is refused; a file that cannot
-   * be opened for reading any more stays as it is, fit for writers to come.
-   */
-  async #reopenFor(claim: PermissionClaim): Promise<{ file: HeldFile; flags: number } | undefined> {
-    const flags = this.#source.flagsFor(isWriter(claim.permissions));
-    if (flags === this.#flags) return undefined;
+  /** The file opened anew, where the options and users now ask for other flags. */
+  async #reopen(hasWriter: boolean): Promise<Opening | undefined> {
+    const flags = openFlags(this.options, hasWriter);
+    if (flags === this.#opening.flags) return undefined;
+    const { readOnly, autoReadOnly } = this.options;
+    const isOnlyDowngrade = ((flags ^ this.#opening.flags) & ~O.O_ACCMODE) === 0 && autoReadOnly && !readOnly;
     try {
-      const { file, stat } = await this.#source.open(flags);
-      if (isSameFile(stat, this.#stat)) return { file, flags };
-      file.retire();
-      throw new FdsetError(
-        'ERR_FDSET_OPEN',
-        `Could not open '${this.#source.filename}': it is not the file that the node was opened with`,
-      );
+      return await this.#source.open(flags);
     } catch (error) {
-      if (isWriter(claim.permissions)) throw error;
-      return undefined;
-    }
-  }
-
-  async #lock(claim: PermissionClaim, next: { file: HeldFile; flags: number } | undefined): Promise<void> {
-    const old = this.io.file;
-    const nextLocks = next === undefined ? undefined : new ImageLocks(next.file);
-    try {
-      await this.#locks.acquire(claim);
-      await nextLocks?.copy(claim);
-    } catch (error) {
-      await nextLocks?.release();
-      next?.file.retire();
+      // A file that cannot be opened for reading any more stays as it is, fit for readers and for writers to come.
+      if (isOnlyDowngrade && !hasWriter) return undefined;
       throw error;
     }
-    if (next === undefined || nextLocks === undefined) {
-      await this.#locks.release(claim);
-      return;
+  }
+
+  async #moveLocks(claim: PermissionClaim): Promise<void> {
+    await this.#locks.acquire(claim);
+    await this.#locks.release(claim);
+  }
+
+  /** Conflicts are looked for on the old file: on the new one our own locks would look like somebody else's. */
+  async #moveTo(next: Opening, claim: PermissionClaim): Promise<void> {
+    const old = this.#opening;
+    const locks = new ImageLocks(next.file);
+    try {
+      await this.#locks.acquire(claim);
+      await locks.copy(claim);
+    } catch (error) {
+      await locks.release();
+      next.file.retire();
+      throw error;
     }
     await this.#locks.release();
-    this.io.file = next.file;
-    this.#flags = next.flags;
-    this.#locks = nextLocks;
-    old.retire();
+    this.#opening = next;
+    this.#locks = locks;
+    this.io.open = next;
+    old.file.retire();
   }
 
   async #measure(): Promise<void> {
     try {
-      const { blocks } = await this.io.file.use(fstat);
+      const { blocks } = await this.#opening.file.use(fstat);
       this.#actualSize = blocks * 512;
     } catch {
       // What was known before stays.
     }
   }
-}
-
-/** 512 where the file says that it cannot do direct I/O: it was opened with O_DIRECT, so something does. */
-async function directAlignment(fd: number): Promise<number> {
-  const { offset } = await directIoAlignment(fd);
-  return offset > 0 ? offset : 512;
-}
-
-function isSameFile(one: FileStatus, other: FileStatus): boolean {
-  return isBlockDevice(one) ? one.rdev === other.rdev : one.dev === other.dev && one.ino === other.ino;
-}
-
-function noAnswer(filename: string, timeoutMs: number): FdsetError {
-  return new FdsetError('ERR_FDSET_NO_ANSWER', `Could not open '${filename}': no answer within ${timeoutMs / 1000} s`);
-}
-
-function sizeError(error: SystemError): FdsetError {
-  return new FdsetError('ERR_FDSET_OPEN', `Could not refresh total sector count: ${strerror(error.errno)}`, {
-    cause: error,
-  });
 }

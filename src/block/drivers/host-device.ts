@@ -13,7 +13,8 @@ import { FdsetError } from '../../errors.ts';
 import type { BlockDriver } from '../driver.ts';
 import type { BlockStatusExtent } from '../node.ts';
 import { optionError } from '../options.ts';
-import { checkFileOptions, isBlockDevice, openFilePosix, type FileKind } from './file-posix.ts';
+import { checkFileOptions, openFilePosix } from './file-posix.ts';
+import { isBlockDevice, type FileKind } from './file-source.ts';
 import type { Storage } from './posix-io.ts';
 
 const fileTypeMask = 0o170000;

@@ -17,7 +17,7 @@ import {
   type JsonMembers,
   type NodeClosing,
 } from '../node.ts';
-import { optionError, sizeOption, type BlockdevOptions } from '../options.ts';
+import { optionError, sizeOption } from '../options.ts';
 
 const defaultSize = 1024 ** 3;
 const mostLatencyNs = 2n ** 63n - 1n;
@@ -33,7 +33,7 @@ export const nullCoDriver: BlockDriver = {
     const latencyNs = options['latency-ns'] ?? 0;
     if (latencyNs < 0 || latencyNs > mostLatencyNs) throw optionError('latency-ns is invalid');
     if (size > maxLength) throw optionError('Could not refresh total sector count: File too large');
-    return new NullCoNode(context, options, Number(size), Number(latencyNs));
+    return new NullCoNode(context, Number(size), Number(latencyNs), options['read-zeroes'] ?? false);
   },
 };
 
@@ -41,22 +41,20 @@ class NullCoNode extends ProtocolNode {
   readonly limits: IoLimits = { requestAlignment: 1, optimalTransfer: 4096, maxTransfer: 32 * 1024 * 1024 };
   readonly io: BlockIo;
   readonly length: number;
-  readonly #given: BlockdevOptions;
 
-  constructor(context: OpenContext, given: BlockdevOptions, size: number, latencyNs: number) {
+  constructor(context: OpenContext, size: number, latencyNs: number, readZeroes: boolean) {
     super(context);
-    this.#given = given;
     this.length = roundUpToSector(size);
-    this.io = new NullCoIo(latencyNs, given['read-zeroes'] ?? false);
+    this.io = new NullCoIo(latencyNs, readZeroes);
   }
 
   get exactFilename(): string | undefined {
-    const isPlain = this.#given.size === undefined && this.#given['read-zeroes'] === undefined;
+    const isPlain = this.given.size === undefined && this.given['read-zeroes'] === undefined;
     return isPlain ? 'null-co://' : undefined;
   }
 
   describe(): JsonMembers {
-    return { driver: this.driver, size: this.#given.size, 'read-zeroes': this.#given['read-zeroes'] };
+    return { driver: this.driver, size: this.given.size, 'read-zeroes': this.given['read-zeroes'] };
   }
 
   map(offset: number, length: number): Extent {

@@ -20,7 +20,7 @@ export const rawDriver: BlockDriver = {
   hasFile: true,
   async open(context, options, file) {
     if (file === undefined) throw new Error('raw stands on a node');
-    return new RawNode(context, file, readWindow(options, file.length), options);
+    return new RawNode(context, file, readWindow(options, file.length));
   },
 };
 
@@ -51,14 +51,12 @@ function readWindow(options: BlockdevOptions, containing: number): Window {
 
 class RawNode extends BlockNode {
   readonly #below: BlockNode;
-  readonly #given: BlockdevOptions;
-  readonly #window: Window;
+  #window: Window;
 
-  constructor(context: OpenContext, below: BlockNode, window: Window, given: BlockdevOptions) {
+  constructor(context: OpenContext, below: BlockNode, window: Window) {
     super(context);
     this.#below = below;
     this.#window = window;
-    this.#given = given;
   }
 
   /** Follows the node below when that is resized. */
@@ -72,12 +70,12 @@ class RawNode extends BlockNode {
   }
 
   get exactFilename(): string | undefined {
-    const isPlain = this.#given.offset === undefined && this.#given.size === undefined;
+    const isPlain = this.given.offset === undefined && this.given.size === undefined;
     return !isPlain || !(this.#below instanceof ProtocolNode) ? undefined : this.#below.exactFilename;
   }
 
   describe(): JsonMembers {
-    return { driver: this.driver, offset: this.#given.offset, size: this.#given.size, file: this.#below.describe() };
+    return { driver: this.driver, offset: this.given.offset, size: this.given.size, file: this.#below.describe() };
   }
 
   map(offset: number, length: number): Extent {
@@ -101,6 +99,17 @@ class RawNode extends BlockNode {
       throw new FdsetError('ERR_FDSET_RESIZE', 'Cannot resize fixed-size raw disks');
     }
     await this.#below.resize(length + this.#window.offset);
+  }
+
+  override planReopen(options: BlockdevOptions): () => () => void {
+    const window = readWindow(options, this.#below.length);
+    return () => {
+      const before = this.#window;
+      this.#window = window;
+      return () => {
+        this.#window = before;
+      };
+    };
   }
 
   /** A window does not want the node below to become smaller than it is. */

@@ -32,9 +32,9 @@ async function withBlocksOf4096(bytes: Buffer, length: number, run: (io: PosixIo
   writeFileSync(image, bytes);
   const fd = openSync(image, 'r+');
   const file = new HeldFile({ fd, close: () => closeSync(fd) });
-  const facts = { storage: plain, alignment: 4096, noFlush: false, requestsPerNode: 4, length: () => length };
+  const facts = { storage: plain, requestsPerNode: 4, noFlush: () => false, length: () => length };
   try {
-    await run(new PosixIo(file, facts));
+    await run(new PosixIo({ file, alignment: 4096 }, facts));
   } finally {
     file.retire();
   }
