@@ -2,7 +2,7 @@
 //
 // Read request.ts first (what a server accepts), then response.ts (what it sends) and message.ts (what a client makes
 // of that). Which commands exist is for others to say. Source: QEMU's QMP protocol specification, docs/interop/qmp-spec.
-export { parseRequest, QmpRequestError, type QmpRequest } from './request.ts';
+export { encodeRequest, parseRequest, QmpRequestError, type OutgoingRequest, type QmpRequest } from './request.ts';
 export { encodeError, encodeEvent, encodeReturn, greeting, timestampNow, type QmpTimestamp } from './response.ts';
 export { parseResponse, parseVersion, type QmpMessage } from './message.ts';
 export { ERROR_CLASSES, isErrorClass } from './error-class.ts';

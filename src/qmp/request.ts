@@ -1,6 +1,14 @@
-// Is a parsed value a request? The envelope's checks, in QEMU's order; the command and its arguments come later.
+// What is a request? The server's side: the envelope's checks, in QEMU's order (the command and its arguments come
+// later). The client's side: its shortest form.
 import { FdsetError } from '../errors.ts';
-import { inQemuOrder, isJsonObject, type JsonObject, type JsonValue } from '../json/index.ts';
+import {
+  inQemuOrder,
+  isJsonObject,
+  writeJson,
+  type JsonObject,
+  type JsonOutput,
+  type JsonValue,
+} from '../json/index.ts';
 
 /** What a client asks for. The command may not exist and the arguments are unchecked. */
 export interface QmpRequest {
@@ -76,4 +84,21 @@ function memberOffence(name: string, request: JsonObject, oobEnabled: boolean): 
   // exec-oob is always visited first, so the clash is always found here.
   if (name === 'execute' && request.has('exec-oob')) return "QMP input member 'execute' clashes with 'exec-oob'";
   return undefined;
+}
+
+/** A request to be sent; `oob` is only for a server that has it enabled. */
+export interface OutgoingRequest {
+  readonly command: string;
+  readonly arguments?: JsonOutput | undefined;
+  readonly oob?: boolean;
+  readonly id?: JsonOutput | undefined;
+}
+
+/**
+ * A request in as few bytes as it can have, since QEMU reads a byte per system call. Without a line end, which QMP does
+ * not need: its last brace ends it.
+ */
+export function encodeRequest({ command, arguments: args, oob, id }: OutgoingRequest): string {
+  const name = oob === true ? 'exec-oob' : 'execute';
+  return writeJson({ [name]: command, arguments: args, id }, { dense: true });
 }

@@ -67,6 +67,7 @@ test('what is printed reads back as the same value', () => {
       assert.match(printed, /^[ -~]*$/);
       assert.deepEqual(parseJson(printed), item);
       assert.deepEqual(parseJson(writeJson(item, { pretty: true })), item);
+      assert.deepEqual(parseJson(writeJson(item, { dense: true })), item);
       JSON.parse(printed);
     }),
     { numRuns: 1500 },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { parseJson } from '../../src/json/index.ts';
-import { parseRequest, QmpRequestError, type QmpRequest } from '../../src/qmp/index.ts';
+import { encodeRequest, parseRequest, QmpRequestError, type QmpRequest } from '../../src/qmp/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
 checkOpenFds();
@@ -76,4 +76,14 @@ test('a known member more than the known ones is not overlooked', () => {
     refusal('{"execute": "a", "arguments": null}').message,
     "QMP input member 'arguments' must be an object",
   );
+});
+
+test('a request is sent without a byte too many, and is the same when read', () => {
+  const text = '{"execute":"add-fd","arguments":{"fdset-id":1,"opaque":"x","list":[1,[],{}]},"id":7}';
+  const args = { 'fdset-id': 1, opaque: 'x', list: [1, [], {}], left: undefined };
+  assert.equal(encodeRequest({ command: 'add-fd', arguments: args, id: 7 }), text);
+  assert.equal(encodeRequest({ command: 'stop' }), '{"execute":"stop"}');
+  assert.equal(encodeRequest({ command: 'yank', oob: true, id: null }), '{"exec-oob":"yank","id":null}');
+  const parsed = parse(text);
+  assert.equal(encodeRequest(parsed), text);
 });
