@@ -113,11 +113,10 @@ const NO_BYTES = new Uint8Array(0);
 /** A buffer for cut tokens up to this size is kept for the next one. */
 const KEPT_CUT_BYTES = 4096;
 
-/** Kinds of token that are handed on as bytes. */
+/** Kinds of token that are handed on as bytes; the fourth kind is a word. */
 export const STRING = STRING_ENDS;
 export const INTEGER = INTEGER_ENDS;
 export const FLOAT = FLOAT_ENDS;
-export const KEYWORD = WORD_ENDS;
 
 /**
  * Takes the tokens, in order. `next` is the position in the stream just behind the token, counted from the beginning
@@ -131,7 +130,7 @@ export interface TokenSink {
   plainString(bytes: Uint8Array, start: number, end: number, hash: number, next: number): boolean;
   /** An integer of at most 15 digits without sign. */
   smallInteger(value: number, length: number, next: number): boolean;
-  /** Any other token, quotes included: STRING, INTEGER, FLOAT or KEYWORD. */
+  /** Any other token, quotes included: STRING, INTEGER, FLOAT or a word. */
   token(kind: number, bytes: Uint8Array, start: number, end: number, next: number): boolean;
   /** A lexical error: the token so far with the byte that cannot continue it. */
   stray(bytes: Uint8Array, start: number, end: number, next: number): boolean;
