@@ -20,6 +20,8 @@ export interface SandboxOrder {
   readonly probe: string;
   /** Sentences: what `try` went without, and why root stayed root. */
   readonly missing: readonly string[];
+  /** The numbers of the fds that were handed on; the daemon cannot list its own, /proc being closed to it. */
+  readonly fds: readonly number[];
   /** The daemon's end of the pipe to the starter. */
   readonly reportFd: number;
 }

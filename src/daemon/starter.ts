@@ -133,7 +133,8 @@ function spawnDaemon(
 ): SpawnedProcess {
   const files = programFiles();
   const probe = publicFile();
-  const base = { ...has, mode: start.mode, probe, reportFd };
+  const handedOn = start.fds.map(({ childFd }) => childFd);
+  const base = { ...has, mode: start.mode, probe, fds: handedOn, reportFd };
   const spawn = (order: SandboxOrder, restrictions: SpawnOptions['restrictions']): SpawnedProcess =>
     spawnSandboxed({
       file: process.execPath,

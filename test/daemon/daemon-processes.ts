@@ -33,7 +33,8 @@ const roles: Record<string, () => Promise<void> | void> = {
   surroundings: async () => {
     const text = (path: string): string => readFileSync(path, 'utf8');
     const off = process.argv.includes('off');
-    const before = { cwd: process.cwd(), environment: Object.keys(process.env).sort() };
+    const order = JSON.parse(process.env['FDSET_SANDBOX'] ?? '') as { fds: number[] };
+    const before = { fds: order.fds, cwd: process.cwd(), environment: Object.keys(process.env).sort() };
     (await enterSandbox()).ready();
     const after = { after: Object.keys(process.env).sort(), limits: off ? text('/proc/self/limits') : '' };
     writeSync(

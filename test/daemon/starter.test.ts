@@ -124,6 +124,7 @@ test('the environment of a daemon brings in no code and nothing of its starter',
     const seen = JSON.parse(await answerOf('on', 'surroundings')) as Record<string, string[] | string>;
     assert.deepEqual(seen['environment'], ['FDSET_SANDBOX', 'TZ']);
     assert.ok(!seen['after']!.includes('FDSET_SANDBOX'));
+    assert.deepEqual(seen['fds'], [3]);
     assert.equal(seen['cwd'], '/');
     assert.deepEqual(seen['execArgv'], []);
     assert.equal(seen['tz'], new Date().getTimezoneOffset());
