@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 
 import { O, SystemError, close, open, strerror } from '../addon/index.ts';
 import { FdsetError } from '../errors.ts';
+import { parseDevFdset, type FdsetTable } from '../fds/index.ts';
 
 /** A file that has been opened for a node, which owns it. */
 export interface OpenedFile {
@@ -19,6 +20,20 @@ export interface OpenedFile {
  * the fd sets. Rejects with QEMU's text.
  */
 export type OpenFile = (filename: string, flags: number, holder: string) => Promise<OpenedFile>;
+
+/**
+ * The function that a storage daemon opens files with.
+ *
+ * Rejects with the texts of fdset.md §6 for `/dev/fdset/N`, else with `Could not open 'PATH': REASON`.
+ */
+export function fileOpener(fdsets: FdsetTable): OpenFile {
+  return async (filename, flags, holder) => {
+    const id = parseDevFdset(filename);
+    if (id === undefined) return openPath(filename, flags);
+    const dup = fdsets.openDup(id, flags, holder, filename);
+    return { fd: dup.fd, description: dup.description, close: () => dup.closeInPool() };
+  };
+}
 
 /** Opens by path only, with open(2) in the io pool. Rejects with `Could not open 'PATH': REASON`. */
 export async function openPath(filename: string, flags: number): Promise<OpenedFile> {

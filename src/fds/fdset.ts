@@ -75,12 +75,15 @@ export class FdsetDup {
   /** The name it was opened by. */
   readonly filename: string;
   readonly openedAt = Date.now();
+  /** The same object for all dups of one fd: they share an open file description, and with it their OFD locks. */
+  readonly description: object;
   readonly #owned: OwnedFd;
   readonly #release: (dup: FdsetDup) => void;
 
   /** Made by {@link FdsetTable.openDup} only. */
-  constructor(owned: OwnedFd, holder: string, filename: string, release: (dup: FdsetDup) => void) {
+  constructor(owned: OwnedFd, description: object, holder: string, filename: string, release: (dup: FdsetDup) => void) {
     this.#owned = owned;
+    this.description = description;
     this.holder = holder;
     this.filename = filename;
     this.#release = release;
@@ -179,7 +182,8 @@ export class FdsetTable {
   openDup(id: number, flags: number, holder: string, filename: string): FdsetDup {
     const set = this.#sets.get(id);
     if (set === undefined) throw noSuchFdset(id);
-    const dup = new FdsetDup(dupWithFlags(newestMatch(set.fds, flags), flags), holder, filename, (closed) => {
+    const member = newestMatch(set.fds, flags);
+    const dup = new FdsetDup(dupWithFlags(member, flags), member, holder, filename, (closed) => {
       const place = set.dups.indexOf(closed);
       if (place >= 0) set.dups.splice(place, 1);
       this.#dropIfEmpty(set);
