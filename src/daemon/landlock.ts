@@ -5,8 +5,8 @@ import { statSync } from 'node:fs';
 import { allowPath, closeFd, createRuleset } from '../addon/index.ts';
 import type { ProgramFiles } from './program-files.ts';
 
-/** The newest ABI whose rights are known here (Linux 6.15). */
-const newestAbi = 7;
+/** The newest ABI whose rights are known here (Linux 6.15); of a newer kernel its new rights are not handled. */
+export const newestAbi = 7;
 
 const executeRight = 1 << 0;
 const readFileRight = 1 << 2;
@@ -32,11 +32,12 @@ export function rightsOf(abi: number): { readonly fs: number; readonly net: numb
 
 /**
  * A ruleset under which only `files` can be opened, and only for what they are there for.
+ * @param abi at most {@link newestAbi}.
  * @returns its fd, owned by the caller.
  * @throws SystemError
  */
 export function programRuleset(abi: number, files: ProgramFiles): number {
-  const { fs, net, scoped } = rightsOf(Math.min(abi, newestAbi));
+  const { fs, net, scoped } = rightsOf(abi);
   const ruleset = createRuleset(fs, net, scoped);
   try {
     for (const path of files.execute) allowPath(ruleset, path, executeRight | readFileRight);

@@ -18,7 +18,7 @@ import {
   type SpawnedProcess,
 } from '../addon/index.ts';
 import { FdsetError } from '../errors.ts';
-import { programRuleset } from './landlock.ts';
+import { newestAbi, programRuleset } from './landlock.ts';
 import { programFiles, type ProgramFiles } from './program-files.ts';
 import { orderVariable, type SandboxMode, type SandboxOrder, type StarterWord } from './sandbox-order.ts';
 import type { SandboxReport } from './sandbox-report.ts';
@@ -122,7 +122,7 @@ export function protections(mode: SandboxMode, has = systemProtections()): Prote
 }
 
 function systemProtections(): Omit<Protections, 'missing'> {
-  return { landlockAbi: landlockAbi(), seccomp: filterArch() !== undefined && seccompAvailable() };
+  return { landlockAbi: Math.min(landlockAbi(), newestAbi), seccomp: filterArch() !== undefined && seccompAvailable() };
 }
 
 function spawnDaemon(
