@@ -1,8 +1,8 @@
 // What does fdset.node consist of? Each part is one C file with one init function, called here for every environment
 // (the main thread and each worker that loads the addon).
 //
-// A new part adds its source file, its init function and its slot to fdset.h, and one line to init_parts. The inits of
-// parts that are not written yet are weak symbols: they need no change here when their file appears.
+// A new part adds its source file, its init function and, where it keeps state, its slot to fdset.h, and one call to
+// init_parts.
 #include "fdset.h"
 
 #include <stdlib.h>
@@ -45,8 +45,7 @@ static void destroy_instance(napi_env env, void *data, void *hint) {
 
 static bool init_parts(napi_env env, napi_value exports) {
   return fd_ops_init(env, exports) && io_pool_init(env, exports) && unix_diag_init(env, exports) &&
-         (fd_socket_init == NULL || fd_socket_init(env, exports)) &&
-         (sandbox_init == NULL || sandbox_init(env, exports));
+         fd_socket_init(env, exports) && sandbox_init(env, exports);
 }
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {

@@ -28,8 +28,8 @@
 bool fd_ops_init(napi_env env, napi_value exports);
 bool io_pool_init(napi_env env, napi_value exports);
 bool unix_diag_init(napi_env env, napi_value exports);
-__attribute__((weak)) bool fd_socket_init(napi_env env, napi_value exports);
-__attribute__((weak)) bool sandbox_init(napi_env env, napi_value exports);
+bool fd_socket_init(napi_env env, napi_value exports);
+bool sandbox_init(napi_env env, napi_value exports);
 
 // --- per-environment state ---
 

@@ -6,6 +6,6 @@ export { OwnedFd } from './owned-fd.ts';
 export { FdsetDup, FdsetTable, type AddOptions, type FdOrigin, type FdsetInfo, type FdsetRecord } from './fdset.ts';
 export { parseDevFdset } from './dev-fdset.ts';
 export { NamedFds } from './named-fds.ts';
-export { listInheritedFds, takeInheritedFd, type OpenFd } from './inherited-fds.ts';
+export { declareInheritedFds, listInheritedFds, takeInheritedFd } from './inherited-fds.ts';
 export type { Int64 } from './int64.ts';
 export { noFdSupplied } from './fdset-errors.ts';

@@ -4,11 +4,11 @@
 // and then opens fourteen or more of its own, at the lowest numbers that are free: event polls, eventfds, pipes with
 // both ends in this process, later /dev/null. All of its own are close-on-exec too. Hence:
 //
-//   not close-on-exec                                       inherited
-//   close-on-exec: event fd, pipe to ourselves, IPC channel  Node's
-//   close-on-exec, above Node's event fds                    Node's, or opened by us: what was marked at the start is
-//                                                            below them, as more of them were opened than were free
-//   close-on-exec, anything else                             inherited
+//   not close-on-exec                                         inherited
+//   close-on-exec: event fd, pipe to ourselves, IPC channel   Node's
+//   close-on-exec, above Node's event fds                     Node's, or opened by us: what was marked at the start is
+//                                                             below them, as more of them were opened than were free
+//   close-on-exec, anything else                              inherited
 import { readdirSync, readlinkSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
@@ -26,16 +26,26 @@ export interface OpenFd {
 }
 
 // Fds belong to the process, and so does this: those that nobody has taken yet, once they were listed.
-let inherited: Map<number, OpenFd> | undefined;
+let inherited: Set<number> | undefined;
 
 /**
- * The inherited fds above standard error that nobody has taken, by number. The first call looks, and sets close-on-exec
- * on all of them, so that no child gets one by accident: to be made by a program on its main thread before it opens
- * anything. They stay open as long as nobody takes them.
+ * The numbers of the inherited fds above standard error that nobody has taken. The first call looks, and sets
+ * close-on-exec on all of them, so that no child gets one by accident: to be made by a program on its main thread before
+ * it opens anything. They stay open as long as nobody takes them.
  * @throws Error on a worker thread
  */
-export function listInheritedFds(): readonly OpenFd[] {
-  return [...inheritedFds().values()];
+export function listInheritedFds(): readonly number[] {
+  return [...inheritedFds()];
+}
+
+/**
+ * Says which fds were inherited, in place of looking: for a process that was told, and that cannot read /proc. Sets
+ * close-on-exec on all of them.
+ * @throws SystemError EBADF: one of them is not open
+ */
+export function declareInheritedFds(fds: readonly number[]): void {
+  for (const fd of fds) setCloseOnExec(fd, true);
+  inherited = new Set(fds);
 }
 
 /**
@@ -48,13 +58,12 @@ export function takeInheritedFd(fd: number): OwnedFd {
   return new OwnedFd(fd);
 }
 
-function inheritedFds(): Map<number, OpenFd> {
-  if (inherited === undefined) {
-    if (!isMainThread) throw new Error('inherited fds belong to the main thread');
-    const found = inheritedAmong(openFds(), channelFd());
-    for (const { fd, closeOnExec } of found) if (!closeOnExec) setCloseOnExec(fd, true);
-    inherited = new Map(found.map((open) => [open.fd, open]));
-  }
+function inheritedFds(): Set<number> {
+  if (inherited !== undefined) return inherited;
+  if (!isMainThread) throw new Error('inherited fds belong to the main thread');
+  const found = inheritedAmong(openFds(), channelFd());
+  for (const { fd, closeOnExec } of found) if (!closeOnExec) setCloseOnExec(fd, true);
+  inherited = new Set(found.map(({ fd }) => fd));
   return inherited;
 }
 

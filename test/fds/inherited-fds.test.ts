@@ -13,6 +13,7 @@ import { checkOpenFds, openFds } from '../open-fds.ts';
 checkOpenFds();
 
 const fds = new URL('../../src/fds/index.js', import.meta.url).href;
+const addon = new URL('../../src/addon/index.js', import.meta.url).href;
 const self = readFileSync(new URL(import.meta.url));
 
 /** What a child process is to report. */
@@ -32,7 +33,7 @@ const program = `
   import { spawnSync } from 'node:child_process';
   import { readdirSync, readlinkSync } from 'node:fs';
   if (process.argv.includes('print-first')) console.log('');
-  const inherited = Object.fromEntries(listInheritedFds().map(({ fd, link }) => [fd, link]));
+  const inherited = Object.fromEntries(listInheritedFds().map((fd) => [fd, readlinkSync('/proc/self/fd/' + fd)]));
   const others = {};
   for (const fd of readdirSync('/proc/self/fd')) {
     if (fd <= 2 || fd in inherited) continue;
@@ -163,7 +164,7 @@ test('an inherited fd can be taken once, and is then a plain owned fd', () => {
       process.stdout.write(readFileSync(owned.fd));
       owned.close();
       try { takeInheritedFd(5); } catch (error) { process.stderr.write(error.message + error.code); }
-      if (listInheritedFds().some(({ fd }) => fd === 5)) process.stderr.write('still listed');
+      if (listInheritedFds().includes(5)) process.stderr.write('still listed');
       `,
     ],
     { stdio: ['ignore', 'pipe', 'pipe', 'ignore', 'ignore', fd], timeout: 20_000 },
@@ -171,6 +172,43 @@ test('an inherited fd can be taken once, and is then a plain owned fd', () => {
   closeFd(fd);
   assert.ok(stdout.equals(self));
   assert.equal(stderr.toString(), 'fd is not valid or already in useERR_FDSET_NOT_INHERITED');
+});
+
+test('a process that was told which fds it has inherited does not look', () => {
+  const fd = openSync('/dev/null', O.O_RDONLY);
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `
+      import { declareInheritedFds, listInheritedFds, takeInheritedFd } from ${JSON.stringify(fds)};
+      import { getCloseOnExec } from ${JSON.stringify(addon)};
+      const before = getCloseOnExec(40);
+      declareInheritedFds([40, 4]);
+      const results = [listInheritedFds(), before, getCloseOnExec(40)];
+      for (const number of [5, 40]) {
+        try { takeInheritedFd(number).close(); results.push('taken'); } catch (error) { results.push(error.message); }
+      }
+      try { declareInheritedFds([9999]); } catch (error) { results.push(error.errnoName); }
+      console.log(JSON.stringify(results));
+      `,
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'pipe', ...Array.from({ length: 38 }, (_, index) => (index === 20 ? 'ignore' : fd))],
+      timeout: 20_000,
+    },
+  );
+  closeFd(fd);
+  assert.equal(stderr.toString(), '');
+  assert.deepEqual(JSON.parse(stdout.toString()), [
+    [40, 4],
+    false,
+    true,
+    'fd is not valid or already in use',
+    'taken',
+    'EBADF',
+  ]);
 });
 
 test('a worker thread has no say in it', async () => {
