@@ -7,7 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 
 import { BlockGraph, openPath, type BlockdevOptions } from '../../src/block/index.ts';
-import { writeJson } from '../../src/json/index.ts';
+import { isJsonObject, parseJson, writeJson } from '../../src/json/index.ts';
+import { blockdevAdd, visitArguments } from '../../src/qapi/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
 checkOpenFds();
@@ -196,6 +197,15 @@ describe('blockdev-add', () => {
       const named = { driver: 'raw', file: file('disk', { 'node-name': 'x' }) };
       assert.equal(await add('x', named), "Duplicate nodes with node-name='x'");
       assert.deepEqual(await nodeNames(), ['f']);
+    }));
+
+  test('takes what the schema makes of QMP arguments', () =>
+    withGraph(async () => {
+      const text = '{"driver": "raw", "node-name": "r", "size": 512, "file": {"driver": "null-co", "size": 1024}}';
+      const parsed = parseJson(text);
+      assert.ok(isJsonObject(parsed));
+      await graph.blockdevAdd(visitArguments(blockdevAdd, parsed));
+      assert.equal((await graph.queryNamedBlockNodes())[0]?.image['virtual-size'], 512);
     }));
 
   test('takes a character device as host_device, of length 0', () =>

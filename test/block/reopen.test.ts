@@ -98,6 +98,17 @@ describe('blockdev-reopen', () => {
       await backend.detach();
     }));
 
+  test('a node that is listed twice gets the last options, or keeps what it had', () =>
+    withGraph(async ({ graph, refused }) => {
+      await graph.blockdevAdd(file());
+      await graph.blockdevAdd(raw());
+      await graph.blockdevReopen([raw({ offset: 512 }), raw({ offset: 1024 })]);
+      refused.add(O_RDONLY);
+      const failing = [raw({ offset: 1536 }), raw({ offset: 2048 }), file({ 'read-only': true })];
+      await assert.rejects(graph.blockdevReopen(failing), { message: 'no fd for 0x0' });
+      assert.deepEqual((await shown(graph))[0], ['r', false, false, 3072]);
+    }));
+
   test('keeps the I/O of users going, with O_DIRECT and without', () =>
     withGraph(async ({ graph }) => {
       await graph.blockdevAdd(file());
