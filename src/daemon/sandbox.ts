@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { installSeccompFilter, processRights, setDumpable } from '../addon/index.ts';
 import { FdsetError } from '../errors.ts';
+import { declareInheritedFds } from '../fds/index.ts';
 import { StarterLink, takeOrder, type SandboxOrder } from './sandbox-order.ts';
 import type { OpenOutcome, SandboxReport, SelfTestResult } from './sandbox-report.ts';
 import { encodeFilter, filterArch, seccompFilter } from './seccomp-filter.ts';
@@ -21,11 +22,13 @@ export interface Sandbox {
 }
 
 /**
- * Closes the doors that the starter's order names, and proves that they are closed.
+ * Closes the doors that the starter's order names, and proves that they are closed. To be called before inherited fds
+ * are asked for: the order says which there are.
  * @throws FdsetError `ERR_FDSET_SANDBOX`: something that had to be refused was not; the starter has been told.
  */
 export async function enterSandbox(order: SandboxOrder | undefined = takeOrder()): Promise<Sandbox> {
   if (order === undefined) return { report: reportOf('off', [], []), ready() {}, failed() {} };
+  declareInheritedFds(order.fds);
   const link = new StarterLink(order.reportFd);
   const failed = (error: unknown): void => link.tell({ error: error instanceof Error ? error.message : String(error) });
   try {

@@ -4,6 +4,7 @@ import { readFileSync, readSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
+import { takeInheritedFd } from '../../src/fds/index.ts';
 import { enterSandbox } from '../../src/daemon/sandbox.ts';
 import { startDaemon } from '../../src/daemon/starter.ts';
 import { runWorkload } from './workload.ts';
@@ -46,7 +47,7 @@ const roles: Record<string, () => Promise<void> | void> = {
   fds: async () => {
     const sandbox = await enterSandbox();
     const bytes = Buffer.alloc(100);
-    const read = bytes.toString('latin1', 0, readSync(4, bytes));
+    const read = bytes.toString('latin1', 0, readSync(takeInheritedFd(4).move(), bytes));
     writeSync(5, `${read}, written`);
     const server = createServer((socket) => socket.end('hello').on('close', () => server.close()));
     server.listen({ fd: 6 }, () => sandbox.ready());
