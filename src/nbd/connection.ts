@@ -20,6 +20,8 @@ export interface ConnectionContext {
   readonly pool: BufferPool;
   /** The connection is gone, its fd closed. Called once. */
   closed(connection: Connection): void;
+  /** The connection is gone and the disk has answered its last request: it holds no memory. Called once, last. */
+  settled(): void;
 }
 
 /** Received bytes lie here during one callback only, so one buffer serves all connections of a thread. */
@@ -83,6 +85,7 @@ export class Connection {
     }
     fd.move(); // the socket closes it
     socket.setNoDelay(true);
+    socket.setKeepAlive(true);
     socket.on('end', () => this.disconnect('client left'));
     socket.on('error', (error) => {
       this.#reason = error.message;
@@ -153,6 +156,9 @@ export class Connection {
       resume: () => this.#socket.resume(),
       finish: (reason) => this.#finish(reason),
       abort: (reason) => this.disconnect(reason),
+      settled: () => {
+        if (this.#socket.closed) this.#context.settled();
+      },
     };
   }
 
@@ -181,5 +187,6 @@ export class Connection {
     this.#export?.removeClient(this);
     if (disconnected.hasSubscribers) disconnected.publish({ export: this.#export?.name, reason: this.#reason });
     this.#context.closed(this);
+    if (this.#transmission?.busy !== true) this.#context.settled();
   }
 }

@@ -56,7 +56,7 @@ export function checkRequest(request: Request, rules: RequestRules): RequestFaul
   if (!rules.writable && (type === NBD_CMD_WRITE || type === NBD_CMD_TRIM || type === NBD_CMD_WRITE_ZEROES)) {
     return readOnly;
   }
-  if (offset > rules.size || length > rules.size - offset) return beyondEnd;
+  if (length > rules.size - offset) return beyondEnd; // less than nothing is left behind the end
   if ((request.flags & ~allowedFlags(type, rules)) !== 0) return unknownFlags;
   if (rules.alignment > 1 && type !== NBD_CMD_FLUSH && !isAligned(request, rules.alignment)) return unaligned;
   if (type === NBD_CMD_BLOCK_STATUS) {

@@ -40,6 +40,8 @@ export class NbdServer implements ExportDirectory<NbdExport> {
   readonly #context: ConnectionContext;
   readonly #exports = new Map<string, NbdExport>();
   readonly #connections = new Set<Connection>();
+  /** Connections, and those that are gone but whose requests the disk has not answered: they still hold memory. */
+  #places = 0;
   #listener: NbdListener | undefined;
   #accepting = true;
   #stopping: Promise<void> | undefined;
@@ -58,6 +60,7 @@ export class NbdServer implements ExportDirectory<NbdExport> {
       limits: options.limits ?? DEFAULT_TRANSMISSION_LIMITS,
       pool: new BufferPool(POOLED_BYTES),
       closed: (connection) => this.#connectionClosed(connection),
+      settled: () => this.#placeFree(),
     };
   }
 
@@ -82,7 +85,8 @@ export class NbdServer implements ExportDirectory<NbdExport> {
       return; // Not a socket that Node can use, and closed by now: nobody to talk to.
     }
     this.#connections.add(connection);
-    if (this.#maxConnections > 0 && this.#connections.size >= this.#maxConnections && this.#accepting) {
+    this.#places++;
+    if (this.#maxConnections > 0 && this.#places >= this.#maxConnections && this.#accepting) {
       this.#accepting = false;
       this.#listener?.pause();
     }
@@ -142,11 +146,12 @@ export class NbdServer implements ExportDirectory<NbdExport> {
 
   #connectionClosed(connection: Connection): void {
     this.#connections.delete(connection);
-    if (this.#stopping !== undefined) {
-      if (this.#connections.size === 0) this.#onIdle?.();
-      return;
-    }
-    if (this.#accepting) return;
+    if (this.#connections.size === 0) this.#onIdle?.();
+  }
+
+  #placeFree(): void {
+    this.#places--;
+    if (this.#accepting || this.#stopping !== undefined || this.#places >= this.#maxConnections) return;
     this.#accepting = true;
     this.#listener?.resume();
   }

@@ -21,6 +21,8 @@ export interface Wire {
   finish(reason: string): void;
   /** The stream makes no sense any more: closes at once. */
   abort(reason: string): void;
+  /** After a close: the disk has answered the last request. */
+  settled(): void;
 }
 
 /** How much one connection may have under way; what is beyond waits in the socket. */
@@ -55,8 +57,11 @@ export class Transmission {
   /** The request that is being received. */
   #current = newRequest();
   #fault: RequestFault | undefined;
+  /** Taken up and not yet answered. */
   #requests = 0;
   #bytes = 0;
+  /** Calls that the disk has not answered. */
+  #underWay = 0;
   #paused = false;
   /** Parsing stopped for want of room, not for want of bytes. */
   #full = false;
@@ -67,7 +72,12 @@ export class Transmission {
     this.#limits = limits;
     this.#pool = pool;
     this.#replies = new ReplyQueue(wire.send, pool, (requests) => this.#onSent(requests));
-    this.#performer = new Performer(target, rules, this.#replies, pool);
+    this.#performer = new Performer(this.#counted(target), rules, this.#replies, pool);
+  }
+
+  /** Whether the disk still has requests of this connection, which hold memory. */
+  get busy(): boolean {
+    return this.#underWay > 0;
   }
 
   /** Where the next bytes may be received without a copy: the missing part of a long payload. */
@@ -202,6 +212,22 @@ export class Transmission {
     }
     if (this.#full) this.#parse();
     if (this.#phase === 'finishing') this.#finishWhenIdle();
+  }
+
+  #counted(target: PerformTarget): PerformTarget {
+    return {
+      name: target.name,
+      backend: target.backend,
+      requestStarted: () => {
+        this.#underWay++;
+        target.requestStarted();
+      },
+      requestEnded: () => {
+        this.#underWay--;
+        target.requestEnded();
+        if (this.#underWay === 0 && this.#phase === 'closed') this.#wire.settled();
+      },
+    };
   }
 
   /** Takes no more requests; once all are answered the connection is closed in good order. */

@@ -109,6 +109,9 @@ test('a client that never reads its option replies is answered only so far', asy
   const grown = process.memoryUsage().arrayBuffers;
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.ok(process.memoryUsage().arrayBuffers - grown < 64 << 20, 'four thousand lists are 3 GB');
+  socket.write(Buffer.alloc(16 << 20));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(socket.writableLength > 0, 'the server has stopped reading');
   // Read at last, it gets every answer.
   let bytes = 0;
   socket.on('data', (chunk) => (bytes += chunk.length));

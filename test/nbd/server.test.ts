@@ -184,6 +184,22 @@ suite('connections', () => {
     assert.deepEqual(listener.events, ['pause', 'resume', 'close']);
   });
 
+  test('a client that has left keeps its place until the disk has answered', async () => {
+    const { server, listener, disk, x } = serve({ maxConnections: 1 });
+    const slow = deferred();
+    disk.before = () => slow.promise;
+    const socket = connectSocket(server);
+    socket.write(hex(GO_X + READ + READ));
+    await until('the reads are with the disk', () => x.requestsInFlight === 2);
+    socket.destroy();
+    await until('the client is gone', () => server.connections === 0);
+    assert.deepEqual(listener.events, ['pause']);
+    slow.resolve();
+    await until('its place is free', () => listener.events.length === 2);
+    assert.deepEqual(listener.events, ['pause', 'resume']);
+    await server.stop();
+  });
+
   test('max-connections 0 is no limit', async () => {
     const { server, listener } = serve({ maxConnections: 0 });
     const sockets = Array.from({ length: 120 }, () => connectSocket(server));
@@ -278,6 +294,8 @@ suite('stop', () => {
     assert.throws(() => server.addExport({ name: 'z', backend: new MemoryDisk(512) }), {
       message: 'NBD server not running',
     });
-    await closed(connectSocket(server));
+    const late = connectSocket(server);
+    assert.equal(server.connections, 0);
+    await closed(late);
   });
 });

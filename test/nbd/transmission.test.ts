@@ -43,6 +43,7 @@ class Harness {
       resume: () => void this.events.push('resume'),
       finish: (reason: string) => void this.events.push(`finish: ${reason}`),
       abort: (reason: string) => void this.events.push(`abort: ${reason}`),
+      settled: () => void this.events.push('settled'),
     };
     const defaults = { size, writable: true, structuredReplies: false, blockStatus: false, alignment: 1 };
     this.transmission = new Transmission(target, { ...defaults, ...rules }, wire, limits, this.pool);
@@ -84,6 +85,7 @@ suite('simple replies', () => {
     harness.receive(`${REQUEST} 0001 0001 ${COOKIE} 0000000000000010 00000005 'hello'`);
     await harness.expect(`${SIMPLE} 00000000 ${COOKIE}`);
     assert.deepEqual(harness.disk.calls, [{ call: 'write', offset: 16, length: 5, options: { fua: true } }]);
+    assert.equal(harness.pool.kept, 4096 + 65536, 'the payload is back, and the memory of the reply');
     harness.receive(`${REQUEST} 0000 0000 ${COOKIE} 000000000000000f 00000007`);
     await harness.expect(`${SIMPLE} 00000000 ${COOKIE} 00 'hello' 00`);
   });
@@ -298,9 +300,11 @@ suite('disconnect', () => {
     harness.receive(request(0, 0, 0, 8192));
     harness.transmission.close();
     harness.receive(request(0, 0, 0, 1));
+    assert.deepEqual([harness.transmission.busy, harness.events], [true, []]);
     slow.resolve();
     await harness.expect('');
     assert.equal(harness.disk.calls.length, 1);
+    assert.deepEqual([harness.transmission.busy, harness.events], [false, ['settled']]);
     assert.equal(harness.inFlight, 0);
     assert.ok(harness.pool.kept >= 8192, 'the buffer came back');
   });
