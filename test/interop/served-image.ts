@@ -1,13 +1,11 @@
 // A real file, exported on a Unix socket by this process, for other programs to use.
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { type Server, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { dupFd } from '../../src/addon/index.ts';
 import { BlockGraph, openPath } from '../../src/block/index.ts';
-import { OwnedFd } from '../../src/fds/index.ts';
-import { type NbdListener, NbdServer, type NbdServerOptions } from '../../src/nbd/index.ts';
+import { NbdServer, type NbdServerOptions } from '../../src/nbd/index.ts';
+import { listenUnix } from '../../src/socket/index.ts';
 
 export interface ServedImageOptions extends NbdServerOptions {
   readonly size: number;
@@ -41,7 +39,7 @@ export class ServedImage {
     const server = new NbdServer(options);
     server.addExport({ name: options.name ?? '', description: options.description, writable, backend });
     const socket = join(folder, 'nbd.sock');
-    server.listen(await listen(socket));
+    server.listen(listenUnix(socket));
     return new ServedImage(folder, image, socket, server, graph, () => backend.detach(), options.name ?? '');
   }
 
@@ -74,20 +72,4 @@ export class ServedImage {
     await this.#graph.close();
     rmSync(this.folder, { recursive: true });
   }
-}
-
-async function listen(path: string): Promise<NbdListener> {
-  const server: Server = createServer({ pauseOnConnect: true }, (socket) => {
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    listener.onConnection?.(new OwnedFd(dupFd(fd)));
-    socket.destroy();
-  });
-  const listener: NbdListener = {
-    onConnection: undefined,
-    pause: () => {},
-    resume: () => {},
-    close: () => void server.close(),
-  };
-  await new Promise<void>((resolve) => void server.listen(path, resolve));
-  return listener;
 }
