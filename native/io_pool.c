@@ -16,22 +16,13 @@
 #include "uv-min.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE_SIZE ((size_t)4096)
 #define ARGS_MAX 3
 // Completions that one call into JavaScript reports; more need more calls.
 #define BATCH_MAX 256
-
-// Memory of allocateIoBuffer: this head has the page before the bytes. Held by the ArrayBuffer and by each job on it.
-struct io_memory {
-  atomic_int references;
-};
-
-static const napi_type_tag memory_tag = {0x6664736574696f6d, 0x9d1c4f0e2b7a4c55};
 
 // One environment's side of the pool; held by the environment and by each of its jobs.
 struct io_env {
@@ -65,10 +56,6 @@ struct io_job {
   double slot;
 };
 
-static void drop_memory(struct io_memory *memory) {
-  if (memory != NULL && atomic_fetch_sub(&memory->references, 1) == 1) free(memory);
-}
-
 static void drop_owner(struct io_env *owner) {
   pthread_mutex_lock(&owner->lock);
   int left = --owner->references;
@@ -79,7 +66,7 @@ static void drop_owner(struct io_env *owner) {
 }
 
 static void free_job(struct io_job *job) {
-  drop_memory(job->shared);
+  io_memory_drop(job->shared);
   free(job->copy);
   drop_owner(job->owner);
   free(job);
@@ -189,32 +176,16 @@ static void on_wake(uv_async_t *wake) {
 
 // --- submission ---
 
-// The io_memory that a Uint8Array lies in, NULL for an ordinary one.
-static struct io_memory *memory_of(napi_env env, napi_value array, const uint8_t *data) {
-  napi_value buffer = NULL;
-  size_t offset = 0;
-  bool is_ours = false;
-  if (napi_get_typedarray_info(env, array, NULL, NULL, NULL, &buffer, &offset) != napi_ok) return NULL;
-  if (napi_check_object_type_tag(env, buffer, &memory_tag, &is_ours) != napi_ok || !is_ours) return NULL;
-  return data == NULL ? NULL : (struct io_memory *)(uintptr_t)(data - offset - PAGE_SIZE);
-}
-
-static void *allocate_pages(size_t size) {
-  void *memory = NULL;
-  return posix_memalign(&memory, PAGE_SIZE, size) == 0 ? memory : NULL;
-}
-
 // A sector or more may be meant for O_DIRECT.
 static void *allocate_copy(size_t length) {
-  return length >= 512 ? allocate_pages(length) : malloc(length > 0 ? length : 1);
+  return length >= 512 ? io_allocate_pages(length) : malloc(length > 0 ? length : 1);
 }
 
 // Gives the job memory that holds, or is to hold, the bytes of `array`. False: out of memory.
 static bool attach_data(napi_env env, struct io_job *job, napi_value array, uint8_t *data, size_t length) {
   job->call.length = length;
-  job->shared = memory_of(env, array, data);
+  job->shared = io_memory_hold(env, array, data);
   if (job->shared != NULL) {
-    atomic_fetch_add(&job->shared->references, 1);
     job->call.data = data;
     return true;
   }
@@ -278,29 +249,6 @@ static napi_value submit(napi_env env, napi_callback_info info) {
     return int_result(env, -ENOMEM);
   }
   return submit_job(env, job);
-}
-
-static void release_buffer(napi_env env, void *data, void *memory) {
-  (void)env, (void)data;
-  drop_memory(memory);
-}
-
-// allocateIoBuffer(size): ArrayBuffer, zeroed
-static napi_value allocate_io_buffer(napi_env env, napi_callback_info info) {
-  napi_value args[1], buffer = NULL;
-  int size;
-  if (!take_args(env, info, 1, args) || !arg_fd(env, args[0], &size)) return NULL;
-  if (size == 0) return throw_type_error(env, "expected a size above 0");
-  struct io_memory *memory = allocate_pages(PAGE_SIZE + (size_t)size);
-  if (memory == NULL) return throw_error(env, "out of memory");
-  uint8_t *data = (uint8_t *)memory + PAGE_SIZE;
-  memset(data, 0, (size_t)size);
-  atomic_init(&memory->references, 1);
-  if (napi_create_external_arraybuffer(env, data, (size_t)size, release_buffer, memory, &buffer) != napi_ok) {
-    free(memory);
-    return throw_error(env, "cannot make an ArrayBuffer of the addon's memory");
-  }
-  return napi_type_tag_object(env, buffer, &memory_tag) == napi_ok ? buffer : throw_error(env, "cannot tag a buffer");
 }
 
 // --- an environment begins and ends ---
@@ -401,7 +349,7 @@ bool io_pool_init(napi_env env, napi_value exports) {
   static const struct exported_function functions[] = {
       {"ioStart", start},
       {"ioSubmit", submit},
-      {"allocateIoBuffer", allocate_io_buffer},
+      {"allocateIoBuffer", io_memory_allocate},
   };
   if (!thread_pool_init()) {
     throw_error(env, "cannot keep the addon loaded for its threads");
