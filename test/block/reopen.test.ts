@@ -109,6 +109,8 @@ describe('blockdev-reopen', () => {
       assert.deepEqual((await shown(graph))[0], ['r', false, false, 3072]);
     }));
 
+  test('of nothing does nothing', () => withGraph(({ graph }) => graph.blockdevReopen([])));
+
   test('keeps the I/O of users going, with O_DIRECT and without', () =>
     withGraph(async ({ graph }) => {
       await graph.blockdevAdd(file());
