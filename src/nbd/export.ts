@@ -26,6 +26,7 @@ export interface NbdExportOptions {
   readonly id?: string | undefined;
   /** What clients ask for; `''` is the default export. At most 4096 bytes. */
   readonly name: string;
+  /** At most 4096 bytes. */
   readonly description?: string | undefined;
   /** Default: false. */
   readonly writable?: boolean | undefined;
@@ -69,7 +70,7 @@ export class NbdExport implements ExportFacts, PerformTarget {
   #closing: Promise<void> | undefined;
   #onQuiet: (() => void) | undefined;
 
-  /** @throws FdsetError where the name is too long, or a read-only disk should be writable */
+  /** @throws FdsetError where name or description are too long, or a read-only disk should be writable */
   constructor(options: NbdExportOptions, home: ExportHome) {
     checkOptions(options);
     this.id = options.id ?? options.name;
@@ -160,12 +161,16 @@ export class NbdExport implements ExportFacts, PerformTarget {
   }
 }
 
-function checkOptions({ name, writable, backend }: NbdExportOptions): void {
+/** In QEMU's order. */
+function checkOptions({ name, description = '', writable, backend }: NbdExportOptions): void {
+  if (writable === true && backend.readOnly) {
+    throw new FdsetError('ERR_FDSET_READ_ONLY', 'Cannot export read-only node as writable');
+  }
   if (Buffer.byteLength(name) > NBD_MAX_STRING_SIZE) {
     throw new FdsetError('ERR_FDSET_EXPORT_NAME', `export name '${name}' too long`);
   }
-  if (writable === true && backend.readOnly) {
-    throw new FdsetError('ERR_FDSET_READ_ONLY', 'Cannot export read-only node as writable');
+  if (Buffer.byteLength(description) > NBD_MAX_STRING_SIZE) {
+    throw new FdsetError('ERR_FDSET_EXPORT_DESCRIPTION', `description '${description}' too long`);
   }
 }
 

@@ -34,6 +34,8 @@ export interface PerformTarget {
 
 /** Reads longer than this are answered in chunks of at most this many bytes, if the client understands chunks. */
 export const READ_CHUNK = 256 * 1024;
+/** How many extents of a long read are asked for; behind the last everything is read. */
+const READ_EXTENTS = 64;
 /** How many chunks of one read are on their way from the disk at a time. */
 const CHUNKS_AT_A_TIME = 4;
 const CONTEXT_ID_BASE_ALLOCATION = 0;
@@ -133,7 +135,7 @@ export class Performer {
   async #extentsForRead(request: Request): Promise<readonly Extent[]> {
     this.#target.requestStarted();
     try {
-      return await this.#backend.blockStatus(request.offset, request.length, { maxExtents: MAX_EXTENTS });
+      return await this.#backend.blockStatus(request.offset, request.length, { maxExtents: READ_EXTENTS });
     } catch {
       return []; // Where the holes are is only good to know: everything is read.
     } finally {

@@ -104,7 +104,8 @@ export class NbdServer implements ExportDirectory<NbdExport> {
 
   /**
    * Offers a disk under a name.
-   * @throws FdsetError with QEMU's text where the name is taken or too long, or a read-only disk should be writable
+   * @throws FdsetError with QEMU's text where a read-only disk should be writable, name or description are too long, or the name
+   * is taken
    */
   addExport(options: NbdExportOptions): NbdExport {
     if (this.#stopping !== undefined) throw new FdsetError('ERR_FDSET_NBD_STOPPED', 'NBD server not running');

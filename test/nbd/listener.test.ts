@@ -48,7 +48,7 @@ test('clients come over TCP', async () => {
   const { address } = listener;
   assert.ok('port' in address);
   const server = serve(listener);
-  await writeAndRead({ host: '127.0.0.1', port: Number(address.port) });
+  await writeAndRead({ host: '127.0.0.1', port: address.port });
   await server.stop();
 });
 

@@ -87,9 +87,10 @@ suite('exports', () => {
       assert.throws(() => server.addExport({ name: 'y', backend, ...options }), { message });
     refuses({ name: 'x' }, "NBD server already has export named 'x'");
     refuses({ name: 'n'.repeat(4097) }, `export name '${'n'.repeat(4097)}' too long`);
+    refuses({ description: 'd'.repeat(4097) }, `description '${'d'.repeat(4097)}' too long`);
     refuses({ name: 'ö'.repeat(2049) }, `export name '${'ö'.repeat(2049)}' too long`);
     backend.readOnly = true;
-    refuses({ writable: true }, 'Cannot export read-only node as writable');
+    refuses({ writable: true, name: 'n'.repeat(4097) }, 'Cannot export read-only node as writable');
     assert.equal(server.addExport({ name: 'n'.repeat(4096), backend }).writable, false);
   });
 
