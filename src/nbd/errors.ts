@@ -3,6 +3,8 @@
 // FdsetError
 // ├─ NbdReplyError        the server answered a request or an option with an error
 // └─ NbdProtocolError     the server said something that the protocol does not allow, or left in the middle
+import { constants } from 'node:os';
+
 import { FdsetError } from '../errors.ts';
 import {
   NBD_EINVAL,
@@ -15,18 +17,22 @@ import {
   NBD_ESHUTDOWN,
 } from './constants.ts';
 
-const nbdErrorOf = new Map<string, number>([
-  ['EPERM', NBD_EPERM],
-  ['EROFS', NBD_EPERM],
-  ['EIO', NBD_EIO],
-  ['ENOMEM', NBD_ENOMEM],
-  ['EDQUOT', NBD_ENOSPC],
-  ['EFBIG', NBD_ENOSPC],
-  ['ENOSPC', NBD_ENOSPC],
-  ['EOVERFLOW', NBD_EOVERFLOW],
-  ['ENOTSUP', NBD_ENOTSUP],
-  ['EOPNOTSUPP', NBD_ENOTSUP],
-  ['ESHUTDOWN', NBD_ESHUTDOWN],
+const { EPERM, EROFS, EIO, ENOMEM, EDQUOT, EFBIG, ENOSPC, EOVERFLOW, ENOTSUP, EOPNOTSUPP } = constants.errno;
+/** Of Linux; node:os does not list it. */
+const ESHUTDOWN = 108;
+
+const nbdErrorOf = new Map<number, number>([
+  [EPERM, NBD_EPERM],
+  [EROFS, NBD_EPERM],
+  [EIO, NBD_EIO],
+  [ENOMEM, NBD_ENOMEM],
+  [EDQUOT, NBD_ENOSPC],
+  [EFBIG, NBD_ENOSPC],
+  [ENOSPC, NBD_ENOSPC],
+  [EOVERFLOW, NBD_EOVERFLOW],
+  [ENOTSUP, NBD_ENOTSUP],
+  [EOPNOTSUPP, NBD_ENOTSUP],
+  [ESHUTDOWN, NBD_ESHUTDOWN],
 ]);
 
 const names = new Map<number, string>([
@@ -40,14 +46,6 @@ const names = new Map<number, string>([
   [NBD_ESHUTDOWN, 'ESHUTDOWN'],
 ]);
 
-/** The name of the system error a failure carries: our addon's `errnoName`, or Node's `code`. */
-function errnoNameOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
-  if ('errnoName' in error && typeof error.errnoName === 'string') return error.errnoName;
-  if ('code' in error && typeof error.code === 'string' && 'errno' in error) return error.code;
-  return undefined;
-}
-
 /**
  * The NBD error of a failed backend call. A system error that the protocol has no number for becomes EINVAL, as in
  * QEMU; a failure that is no system error at all is a bug, and says EIO.
@@ -55,8 +53,9 @@ function errnoNameOf(error: unknown): string | undefined {
  * Source: proto.md, "Error values"; QEMU's nbd/server.c for EDQUOT, EFBIG and EROFS.
  */
 export function nbdErrorFor(error: unknown): number {
-  const name = errnoNameOf(error);
-  return name === undefined ? NBD_EIO : (nbdErrorOf.get(name) ?? NBD_EINVAL);
+  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return NBD_EIO;
+  // Ours are positive, Node's negative.
+  return nbdErrorOf.get(Math.abs(error.errno)) ?? NBD_EINVAL;
 }
 
 /** The name of an NBD error number, `EINVAL` for 22; numbers outside the protocol read as `errno 7`. */

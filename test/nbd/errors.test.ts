@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 import { test } from 'node:test';
 
 import { SystemError } from '../../src/addon/index.ts';
 import { NbdReplyError, nbdErrorFor, nbdErrorName } from '../../src/nbd/errors.ts';
-import { constants } from 'node:os';
 
 test('system errors become the errors of the protocol', () => {
   const expected = {
@@ -22,6 +22,10 @@ test('system errors become the errors of the protocol', () => {
     const errno = constants.errno[name as keyof typeof constants.errno];
     assert.equal(nbdErrorFor(new SystemError(errno, 'pwrite')), value, name);
   }
+});
+
+test('a disk that has been detached shuts down', () => {
+  assert.equal(nbdErrorFor(new SystemError(108, 'block request')), 108);
 });
 
 test('errors of the system that the protocol has no number for are EINVAL', () => {
