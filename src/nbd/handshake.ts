@@ -84,7 +84,7 @@ export type HandshakeAction<E extends ExportFacts> =
   | { readonly do: 'close'; readonly bytes?: Buffer; readonly reason: string };
 
 /** The longest option data that is kept, in bytes: a name and a dozen queries of the longest sort. */
-export const MAX_OPTION_DATA = 64 * 1024;
+const MAX_OPTION_DATA = 64 * 1024;
 /** How many options one client may send before it is taken for one that only wants to keep us busy. */
 export const MAX_OPTIONS = 4096;
 const CONTEXT_ID_BASE_ALLOCATION = 0;

@@ -33,7 +33,7 @@ export interface PerformTarget {
 }
 
 /** Reads longer than this are answered in chunks of at most this many bytes, if the client understands chunks. */
-export const READ_CHUNK = 256 * 1024;
+const READ_CHUNK = 256 * 1024;
 /** How many extents of a long read are asked for; behind the last everything is read. */
 const READ_EXTENTS = 64;
 /** How many chunks of one read are on their way from the disk at a time. */
