@@ -46,6 +46,9 @@
 #include <unistd.h>
 
 #define CONTROL_BYTES CMSG_LEN(sizeof(int))
+#define SINGLE_BATCHES 8
+// Messages whose fds were refused, and which are remembered as such, while more messages with fds wait than this.
+#define MAX_REFUSED 4096
 
 // --- the fds that wait ---
 
@@ -84,8 +87,8 @@ static int add_waiting(struct handle *handle, int fd, int64_t start) {
   if (is_reserved_fd(handle->shared, fd)) {
     close(fd);
     fd = -1;
-    // Two refusals in a row say no more than one, and a peer can go on like that.
-    if (handle->waiting_count > 0 && handle->waiting[handle->waiting_count - 1].fd == -1) return 0;
+    // A peer can go on like that; who has taken none of so many will not miss the last.
+    if (handle->waiting_count > MAX_REFUSED) return 0;
   } else {
     clear_nonblock(fd);
   }
@@ -307,7 +310,7 @@ int receive_prepare(struct handle *handle) {
   setsockopt(handle->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
   setsockopt(handle->fd, SOL_SOCKET, SO_PASSSEC, &off, sizeof off);
   if (setsockopt(handle->fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off) < 0) return -errno;
-  handle->peek_slots = 2;
+  handle->peek_slots = 1;
   return 0;
 }
 
@@ -316,6 +319,13 @@ static bool keep_late_error(struct handle *handle, int error) {
   if (error != ECONNRESET || handle->late_error != 0) return false;
   handle->late_error = error;
   return true;
+}
+
+// A slot that finds nothing costs as much as a third of one that does. A peer that waits for each answer fills one: only
+// now and then is a second asked for, to see whether there are more.
+static unsigned next_peek_slots(struct handle *handle, unsigned filled) {
+  if (filled > 1) return BATCH_MESSAGES;
+  return ++handle->single_batches % SINGLE_BATCHES == 0 ? 2 : 1;
 }
 
 // Notes the regions that fit into a batch. How many bytes was looked at, or -errno.
@@ -338,8 +348,7 @@ static ssize_t peek_regions(struct handle *handle) {
     bool has_fds = (chain->peeks[i].msg_hdr.msg_flags & MSG_CTRUNC) != 0;
     chain->regions[chain->region_count++] = (struct region){.size = size, .has_fds = has_fds};
   }
-  // One slot more than needed shows when there is more; many are cheap only where they are filled.
-  handle->peek_slots = (unsigned)count == handle->peek_slots ? BATCH_MESSAGES : count < 2 ? 2 : handle->peek_slots;
+  handle->peek_slots = next_peek_slots(handle, (unsigned)count);
   return seen;
 }
 

@@ -64,6 +64,7 @@ struct handle {
   bool receives_fds;
   bool end_received;
   unsigned peek_slots; // how many messages the next peek asks for
+  unsigned single_batches;
   int late_error;      // reported by the socket before its last bytes were read
   int64_t received;    // bytes handed up so far
   struct waiting_fd *waiting;

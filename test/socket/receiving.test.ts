@@ -1,0 +1,200 @@
+// Who gets a received fd, and what is it like? docs/reference/fdset.md section 1.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { describe, test } from 'node:test';
+
+import { getCloseOnExec, getStatusFlags, O, pipe, closeFd } from '../../src/addon/index.ts';
+import { type Channel, openChannel } from '../../src/socket/index.ts';
+import { checkOpenFds, openFds } from '../open-fds.ts';
+import { runLimited } from './limited-process.ts';
+import { channelAndPeer, channelPair, Deferred, MarkedFiles, turns, until } from './socket-peers.ts';
+
+checkOpenFds();
+
+describe('receiving', () => {
+  const files = new MarkedFiles(4);
+
+  /** A reader that has received these messages, and who sent them. */
+  const received = async (...messages: [string, ...number[]][]): Promise<[Channel, Channel]> => {
+    const [reader, writer] = channelPair({}, {});
+    let length = 0;
+    for (const [text, ...numbers] of messages) {
+      writer.write(
+        text,
+        numbers.map((number) => files.fds[number]!),
+      );
+      length += text.length;
+    }
+    await until(() => reader.bytesReceived === length);
+    return [reader, writer];
+  };
+  const taken = (channel: Channel, before: number): number | null => files.numberOfTaken(channel.takeFd(before));
+  const destroy = (...channels: Channel[]): void => channels.forEach((channel) => channel.destroy());
+
+  test('an fd is for what ends behind the first byte it came with', async () => {
+    const [reader, writer] = await received(['ab'], ['cd', 1]);
+    assert.equal(taken(reader, 2), null, 'ends before it');
+    assert.equal(taken(reader, 3), 1);
+    assert.equal(taken(reader, 4), null, 'it is given away once');
+    destroy(reader, writer);
+  });
+
+  test('a newer fd replaces an older one that nobody has taken', async () => {
+    const before = openFds().size;
+    const [reader, writer] = await received(['ab', 1], ['cd', 2]);
+    assert.equal(openFds().size, before + 4);
+    assert.equal(taken(reader, 4), 2);
+    assert.equal(openFds().size, before + 2, 'the older one is closed');
+    destroy(reader, writer);
+  });
+
+  test('but not for what ends before the newer one came', async () => {
+    const [reader, writer] = await received(['ab', 1], ['cd', 2]);
+    assert.equal(taken(reader, 2), 1);
+    assert.equal(taken(reader, 4), 2);
+    destroy(reader, writer);
+  });
+
+  test('settling closes what is replaced and keeps the newest', async () => {
+    const before = openFds().size;
+    const [reader, writer] = await received(['a', 0], ['b', 1], ['c', 2], ['d', 3]);
+    reader.settleFds(3);
+    assert.equal(openFds().size, before + 4);
+    assert.equal(taken(reader, 3), 2);
+    reader.settleFds(4);
+    reader.settleFds(4);
+    assert.equal(taken(reader, 4), 3);
+    assert.equal(openFds().size, before + 2);
+    destroy(reader, writer);
+  });
+
+  test('of several fds in one message the first is given, the others are closed', async () => {
+    const before = openFds().size;
+    const [reader, writer] = await received(['x', 2, ...Array.from({ length: 16 }, () => 1)]);
+    assert.equal(taken(reader, 1), 2);
+    assert.equal(taken(reader, 1), null);
+    assert.equal(openFds().size, before + 2);
+    destroy(reader, writer);
+  });
+
+  test('fds that nobody has taken are closed with the channel', async () => {
+    const before = openFds().size;
+    const [reader, writer] = await received(['a', 0], ['b', 1], ['c', 2]);
+    destroy(reader, writer);
+    assert.equal(openFds().size, before);
+    assert.equal(reader.takeFd(3), null);
+  });
+
+  test('so are those that were never read', async () => {
+    const before = openFds().size;
+    const [reader, writer] = channelPair({}, {});
+    reader.pause();
+    for (let i = 0; i < 50; i++) writer.write('x', [files.fds[0]!]);
+    writer.destroy();
+    await turns();
+    reader.destroy();
+    assert.equal(openFds().size, before);
+  });
+
+  test('the peer goes with its fds unread: they are delivered, then the end is told', async () => {
+    const events: string[] = [];
+    const ended = new Deferred();
+    const [reader, writer] = channelPair(
+      {
+        data: (channel) => void events.push(`fd ${taken(channel, channel.bytesReceived)}`),
+        end: () => ended.resolve(events.push('end') as never),
+      },
+      {},
+    );
+    reader.pause();
+    writer.write('x', [files.fds[3]!]);
+    writer.destroy();
+    await turns();
+    reader.resume();
+    await ended.promise;
+    assert.deepEqual(events, ['fd 3', 'end']);
+    reader.destroy();
+  });
+
+  test('a received fd is close-on-exec, and blocks from now on for everybody', async () => {
+    const [readEnd, writeEnd] = pipe();
+    const fd = openSync(`/proc/self/fd/${readEnd}`, O.O_RDONLY | O.O_NONBLOCK);
+    const [reader, writer] = channelPair({}, {});
+    writer.write('x', [fd]);
+    await until(() => reader.bytesReceived === 1);
+    const got = reader.takeFd(1)!;
+    assert.equal(getCloseOnExec(got.fd), true);
+    assert.equal(getStatusFlags(got.fd) & O.O_NONBLOCK, 0);
+    assert.equal(getStatusFlags(fd) & O.O_NONBLOCK, 0, 'the sender sees it too');
+    got.close();
+    closeSync(fd);
+    closeFd(readEnd);
+    closeFd(writeEnd);
+    destroy(reader, writer);
+  });
+
+  test('a channel that receives no fds lets the kernel drop them', async () => {
+    const before = openFds().size;
+    const got: string[] = [];
+    const handlers = { data: (_: Channel, bytes: Uint8Array) => void got.push(Buffer.from(bytes).toString()) };
+    const [reader, peer] = channelAndPeer(handlers, { receiveFds: false });
+    const writer = openChannel(peer, {});
+    writer.write('ab', [files.fds[0]!]);
+    writer.write('cd', [files.fds[1]!]);
+    await until(() => reader.bytesReceived === 4);
+    assert.equal(got.join(''), 'abcd');
+    assert.equal(reader.takeFd(4), null);
+    assert.equal(openFds().size, before + 2);
+    destroy(reader, writer);
+  });
+
+  test('near the limit of open files an fd is refused, and the connection lives on', () => {
+    assert.deepEqual(runLimited('receive-near-limit', 80), {
+      refused: ['ERR_FDSET_FD_REFUSED', 'ERR_FDSET_FD_REFUSED'],
+      nothing: 'none',
+      after: 'fd',
+      closed: false,
+    });
+  });
+
+  test('out of fds: one that is lost ends the connection, with an error that says so', () => {
+    assert.deepEqual(runLimited('receive-beyond-limit', 80), {
+      code: 'ERR_FDSET_FDS_LOST',
+      message: 'the process is out of file descriptors: one that a peer has sent is lost',
+      leaked: 0,
+    });
+  });
+
+  test('a byte sent out of band neither stops the channel nor makes it spin', { skip: pythonMissing() }, async () => {
+    const got: string[] = [];
+    const [reader, peer] = channelAndPeer({
+      data: (_, bytes) => void got.push(Buffer.from(bytes).toString()),
+    });
+    const script = [
+      'import socket, time',
+      's = socket.socket(fileno=3)',
+      "s.send(b'!', socket.MSG_OOB); time.sleep(0.2)",
+      "s.send(b'ab'); s.send(b'!', socket.MSG_OOB); s.send(b'cd')",
+      'time.sleep(0.2)',
+    ].join('\n');
+    const cpuBefore = process.cpuUsage();
+    const child = spawn('python3', ['-c', script], { stdio: ['ignore', 'inherit', 'inherit', peer.fd] });
+    peer.close();
+    await new Promise((resolve) => child.on('close', resolve));
+    const { user, system } = process.cpuUsage(cpuBefore);
+    await until(() => got.join('').includes('cd'));
+    assert.equal(got.join('').replaceAll('!', ''), 'abcd');
+    assert.ok(user + system < 350_000, `${user + system} µs of processor time in 0.4 s: it spins`);
+    reader.destroy();
+  });
+});
+
+function pythonMissing(): string | false {
+  try {
+    execFileSync('python3', ['--version'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'python3 is not installed';
+  }
+}
