@@ -269,6 +269,7 @@ static void on_environment_end(napi_async_cleanup_hook_handle hook, void *data) 
   struct socket_env *shared = data;
   shared->ending = true;
   for (struct handle *handle = shared->handles; handle != NULL; handle = handle->next) close_handle(handle);
+  napi_delete_reference(shared->env, shared->receive_array);
   end_environment_if_done(shared);
 }
 

@@ -82,3 +82,11 @@ export async function until(condition: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }
+
+/** Whether this process was busy nearly all of the time that `wait` took: an event loop that spins. */
+export async function spins(wait: () => Promise<unknown>): Promise<boolean> {
+  const [cpu, started] = [process.cpuUsage(), performance.now()];
+  await wait();
+  const { user, system } = process.cpuUsage(cpu);
+  return user + system > 0.8 * 1000 * (performance.now() - started);
+}
