@@ -150,4 +150,5 @@ export class AsciiOutput {
   }
 }
 
-const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
+/** Finds what is not printed as it is. */
+export const NEEDS_ESCAPE = /[^ !#-[\]-~]/;

@@ -8,6 +8,9 @@ export interface ShapeMember {
   readonly name: string;
   readonly first: Uint8Array;
   readonly later: Uint8Array;
+  /** The same as text. */
+  readonly firstText: string;
+  readonly laterText: string;
 }
 
 interface Shape {
@@ -50,13 +53,16 @@ function addShape(names: readonly string[], candidates: Shape[] | undefined): Sh
 }
 
 function member(name: string): ShapeMember {
-  return { name, first: prefix('{', name), later: prefix(', ', name) };
+  const firstText = prefix('{', name);
+  const laterText = prefix(', ', name);
+  const [first, later] = [Buffer.from(firstText, 'latin1'), Buffer.from(laterText, 'latin1')];
+  return { name, first, later, firstText, laterText };
 }
 
-function prefix(separator: string, name: string): Uint8Array {
+function prefix(separator: string, name: string): string {
   const out = new AsciiOutput();
   out.ascii(separator);
   out.quoted(name);
   out.ascii(': ');
-  return Buffer.from(out.take(), 'latin1');
+  return out.take();
 }

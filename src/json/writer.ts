@@ -3,6 +3,7 @@ import { AsciiOutput } from './ascii-output.ts';
 import { formatDouble } from './double-format.ts';
 import { inQemuOrder } from './member-order.ts';
 import { shapeOf } from './shape.ts';
+import { shortText } from './short-text.ts';
 import { JsonDouble, type JsonOutput } from './value.ts';
 
 export interface WriteJsonOptions {
@@ -22,7 +23,8 @@ export interface WriteJsonOptions {
  * @throws TypeError for what JSON has no form for, such as a function.
  */
 export function writeJson(value: JsonOutput, options?: WriteJsonOptions): string {
-  return composeJson((writer) => writer.value(value, options));
+  const isCompact = options?.pretty !== true && options?.dense !== true;
+  return (isCompact ? shortText(value) : undefined) ?? composeJson((writer) => writer.value(value, options));
 }
 
 /** Composes a text of ready-made pieces and values, of which the caller sees to it that they make JSON. */

@@ -11,8 +11,6 @@ export interface QmpTimestamp {
   readonly microseconds: number;
 }
 
-const EMPTY_RETURN = '{"return": {}}\r\n';
-
 /**
  * The success of a command.
  *
@@ -21,20 +19,8 @@ const EMPTY_RETURN = '{"return": {}}\r\n';
  */
 export function encodeReturn(value: JsonOutput | undefined, id?: JsonOutput, options?: WriteJsonOptions): string {
   if (options?.pretty === true) return line({ return: value ?? {}, id }, options);
-  if (value === undefined && id === undefined) return EMPTY_RETURN;
-  if (value === undefined && typeof id === 'number' && Number.isSafeInteger(id)) {
-    return `{"return": {}, "id": ${id}}\r\n`;
-  }
-  return composeJson((writer) => {
-    writer.ascii('{"return": ');
-    if (value === undefined) writer.ascii('{}');
-    else writer.value(value);
-    if (id !== undefined) {
-      writer.ascii(', "id": ');
-      writer.value(id);
-    }
-    writer.ascii('}\r\n');
-  });
+  const text = value === undefined ? '{}' : writeJson(value);
+  return id === undefined ? `{"return": ${text}}\r\n` : `{"return": ${text}, "id": ${writeJson(id)}}\r\n`;
 }
 
 /** The failure of a command, or of input that is no request (then without an id). */
