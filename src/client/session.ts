@@ -9,15 +9,8 @@
 //  any      | close(), end of stream     | closed: every pending call rejects with the cause
 import { FdsetError } from '../errors.ts';
 import { OwnedFd } from '../fds/index.ts';
-import {
-  JsonParseError,
-  JsonStreamer,
-  type JsonObject,
-  type JsonOutput,
-  type JsonValue,
-  writeJson,
-} from '../json/index.ts';
-import { parseResponse, type QmpTimestamp, type QmpVersion } from '../qmp/index.ts';
+import { JsonParseError, JsonStreamer, type JsonObject, type JsonOutput, type JsonValue } from '../json/index.ts';
+import { encodeRequest, parseResponse, type QmpTimestamp, type QmpVersion } from '../qmp/index.ts';
 import { type Channel, connectInet, connectUnix, openChannel } from '../socket/index.ts';
 import { findMonitorHolders } from './monitor-holders.ts';
 import { QmpError } from './qmp-error.ts';
@@ -139,8 +132,7 @@ export class QmpClient {
     try {
       return await limited<JsonValue>(options.timeoutMs, late, (resolve, reject) => {
         this.#calls.set(id, { what: command, resolve, reject });
-        const request: JsonOutput = { execute: command, ...(args !== undefined && { arguments: args }), id };
-        this.#channel.write(writeJson(request), options.fds);
+        this.#channel.write(encodeRequest({ command, arguments: args, id }), options.fds);
       });
     } finally {
       this.#calls.delete(id);
