@@ -1,14 +1,13 @@
 /*
  * How many QMP commands a second does a server answer? The load for bench/monitor.ts: one connection, DEPTH requests in
- * flight, add-fd and remove-fd in turn, each in a message of its own, each add-fd with one fd (of /dev/null).
+ * flight, add-fd and remove-fd in turn, each in a message of its own.
  *
- *   qmp-load SOCKET DEPTH SECONDS [echo]
+ *   qmp-load SOCKET DEPTH SECONDS qmp|echo every|add
  *
+ * With `every` each message carries an fd (of /dev/null), with `add` only those of add-fd do. It
  * prints "COMMANDS SECONDS" and exits 0; any error reply, a short connection or a failing system call exits 1.
- * With `echo` the server has no QMP of its own (bench/native/echo-server.c): no greeting is awaited, nothing negotiated,
- * and a reply is whatever ends in a line feed. The bytes and fds sent are the same.
- *
- * Messages go out with sendmmsg, as many as the window allows, so that the load costs less than any server.
+ * With `echo` the server has no QMP of its own (echo-server.c): no greeting is awaited, nothing negotiated, and a reply
+ * is 36 bytes. The bytes and fds sent are the same; each request ends with a line feed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,9 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 1024, SETS = 64, REQUEST_SIZE = 160, REPLY_BUFFER = 1 << 18 };
+enum { MAX_DEPTH = 1024, SETS = 64, REQUEST_SIZE = 160, REPLY_BUFFER = 1 << 18, ECHO_BYTES = 36 };
 
-static char add_fd[SETS][REQUEST_SIZE], remove_fd[SETS][REQUEST_SIZE];
+struct request {
+  char text[REQUEST_SIZE];
+  size_t length;
+};
+static struct request add_fd[SETS], remove_fd[SETS];
 
 static void die(const char *what) {
   fprintf(stderr, "qmp-load: %s: %s\n", what, strerror(errno));
@@ -51,18 +54,18 @@ static int connect_unix(const char *path) {
 
 static void write_requests(void) {
   for (int i = 0; i < SETS; i++) {
-    snprintf(add_fd[i], REQUEST_SIZE,
-             "{\"execute\": \"add-fd\", \"arguments\": {\"fdset-id\": %d, \"opaque\": \"disk-%02d.qcow2\"}, \"id\": \"load-%02d\"}",
-             i, i, i);
-    snprintf(remove_fd[i], REQUEST_SIZE,
-             "{\"execute\": \"remove-fd\", \"arguments\": {\"fdset-id\": %d}, \"id\": \"load-%02d\"}", i, i);
+    add_fd[i].length = (size_t)snprintf(
+        add_fd[i].text, REQUEST_SIZE,
+        "{\"execute\": \"add-fd\", \"arguments\": {\"fdset-id\": %d, \"opaque\": \"disk-%02d.qcow2\"}, \"id\": \"load-%02d\"}\n",
+        i, i, i);
+    remove_fd[i].length = (size_t)snprintf(
+        remove_fd[i].text, REQUEST_SIZE,
+        "{\"execute\": \"remove-fd\", \"arguments\": {\"fdset-id\": %d}, \"id\": \"load-%02d\"}\n", i, i);
   }
 }
 
-/* Sends requests number `first` to `first + count - 1`, one message each. */
-static void send_requests(int fd, int passed, unsigned long first, unsigned count) {
-  static struct mmsghdr messages[MAX_DEPTH];
-  static struct iovec parts[MAX_DEPTH];
+/* Sends requests number `first` to `first + count - 1`, one sendmsg each. */
+static void send_requests(int fd, int passed, int every, unsigned long first, unsigned count) {
   static union {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr align;
@@ -72,32 +75,28 @@ static void send_requests(int fd, int passed, unsigned long first, unsigned coun
   control.align.cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(&control.align), &passed, sizeof passed);
 
-  for (unsigned i = 0; i < count; i++) {
-    unsigned long number = first + i;
+  for (unsigned long number = first; number < first + count; number++) {
     int adds = number % 2 == 0;
-    char *text = (adds ? add_fd : remove_fd)[number / 2 % SETS];
-    parts[i] = (struct iovec){text, strlen(text)};
-    messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
-    if (adds) {
-      messages[i].msg_hdr.msg_control = control.bytes;
-      messages[i].msg_hdr.msg_controllen = sizeof control.bytes;
+    struct request *request = (adds ? add_fd : remove_fd) + number / 2 % SETS;
+    struct iovec part = {request->text, request->length};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (adds || every) {
+      message.msg_control = control.bytes;
+      message.msg_controllen = sizeof control.bytes;
     }
-  }
-  for (unsigned sent = 0; sent < count;) {
-    int n = sendmmsg(fd, messages + sent, count - sent, MSG_NOSIGNAL);
-    if (n < 0) die("sendmmsg");
-    for (int i = 0; i < n; i++)
-      if (messages[sent + (unsigned)i].msg_len != parts[sent + (unsigned)i].iov_len) {
-        fputs("qmp-load: a request was sent in part\n", stderr);
-        exit(1);
-      }
-    sent += (unsigned)n;
+    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent < 0) die("sendmsg");
+    if ((size_t)sent != request->length) {
+      fputs("qmp-load: a request was sent in part\n", stderr);
+      exit(1);
+    }
   }
 }
 
 /* Reads what is there; returns the number of replies that it ends. */
-static unsigned read_replies(int fd) {
+static unsigned read_replies(int fd, int echo) {
   static char buffer[REPLY_BUFFER];
+  static size_t partial;
   ssize_t n = recv(fd, buffer, sizeof buffer, 0);
   if (n < 0) die("recv");
   if (n == 0) {
@@ -109,24 +108,31 @@ static unsigned read_replies(int fd) {
     exit(1);
   }
   unsigned ended = 0;
+  if (echo) {
+    partial += (size_t)n;
+    ended = (unsigned)(partial / ECHO_BYTES);
+    partial %= ECHO_BYTES;
+    return ended;
+  }
   for (char *p = buffer, *end = buffer + n; (p = memchr(p, '\n', (size_t)(end - p))); p++) ended++;
   return ended;
 }
 
 static void negotiate(int fd) {
   static const char hello[] = "{\"execute\": \"qmp_capabilities\"}";
-  while (read_replies(fd) == 0) continue;
+  while (read_replies(fd, 0) == 0) continue;
   if (send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) < 0) die("send");
-  while (read_replies(fd) == 0) continue;
+  while (read_replies(fd, 0) == 0) continue;
 }
 
 int main(int argc, char **argv) {
-  if (argc < 4) {
-    fputs("usage: qmp-load SOCKET DEPTH SECONDS [echo]\n", stderr);
+  if (argc != 6) {
+    fputs("usage: qmp-load SOCKET DEPTH SECONDS qmp|echo every|add\n", stderr);
     return 2;
   }
   unsigned depth = (unsigned)atoi(argv[2]);
   double seconds = atof(argv[3]);
+  int echo = strcmp(argv[4], "echo") == 0, every = strcmp(argv[5], "every") == 0;
   if (depth < 1 || depth > MAX_DEPTH || seconds <= 0) {
     fputs("qmp-load: DEPTH is 1 to 1024, SECONDS above 0\n", stderr);
     return 2;
@@ -135,7 +141,7 @@ int main(int argc, char **argv) {
   int passed = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (passed < 0) die("/dev/null");
   int fd = connect_unix(argv[1]);
-  if (argc == 4) negotiate(fd);
+  if (!echo) negotiate(fd);
 
   unsigned long sent = 0, answered = 0;
   double start = now(), elapsed = 0;
@@ -145,12 +151,12 @@ int main(int argc, char **argv) {
     if (more) {
       unsigned room = depth - (unsigned)(sent - answered);
       if (elapsed >= seconds && room > 1) room = 1;
-      if (room > 0) send_requests(fd, passed, sent, room);
+      if (room > 0) send_requests(fd, passed, every, sent, room);
       sent += room;
     } else if (answered == sent) {
       break;
     }
-    answered += read_replies(fd);
+    answered += read_replies(fd, echo);
     elapsed = now() - start;
   }
   printf("%lu %.6f\n", answered, elapsed);
