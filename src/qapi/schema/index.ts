@@ -15,3 +15,4 @@ export * from './transaction.ts';
 export * from './char.ts';
 export * from './qom.ts';
 export * from './common.ts';
+export * from './x-sandbox.ts';
