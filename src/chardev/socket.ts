@@ -12,18 +12,26 @@ export type SocketAddress =
   /** A name in Linux's abstract namespace, without the leading NUL. */
   | { readonly abstract: string }
   /** A listening socket that somebody else has made; the device owns it from now on. */
-  | { readonly fd: OwnedFd };
+  | { readonly fd: OwnedFd }
+  | { readonly listener: Listener };
+
+export interface SocketChardevOptions {
+  /** Whether whoever has connected may stay; the fd is lent. Default: everybody. */
+  readonly accepts?: (connection: OwnedFd) => boolean;
+}
 
 /** A listening socket as a character device. */
 export class SocketChardev implements Chardev {
   readonly id: string;
   readonly #listener: Listener;
+  readonly #accepts: (connection: OwnedFd) => boolean;
   #frontend: CharFrontend | undefined;
   #closed = false;
 
   /** @throws SystemError the socket cannot be bound, or the fd is not a listening socket */
-  constructor(id: string, address: SocketAddress) {
+  constructor(id: string, address: SocketAddress, { accepts = () => true }: SocketChardevOptions = {}) {
     this.id = id;
+    this.#accepts = accepts;
     this.#listener = listen(address);
     this.#listener.pause();
   }
@@ -43,6 +51,7 @@ export class SocketChardev implements Chardev {
   }
 
   #accepted(fd: OwnedFd, frontend: CharFrontend): void {
+    if (!this.#accepts(fd)) return fd.close();
     this.#listener.pause();
     frontend.connected((handlers) =>
       openChannel(fd, {
@@ -57,6 +66,7 @@ export class SocketChardev implements Chardev {
 }
 
 function listen(address: SocketAddress): Listener {
+  if ('listener' in address) return address.listener;
   if ('fd' in address) return adoptListener(address.fd);
   if ('abstract' in address) return listenUnix(`@${address.abstract}`);
   return listenUnix(address.path, address.mode === undefined ? {} : { mode: address.mode });

@@ -125,6 +125,7 @@ function listen(address: Buffer, options: ListenOptions, bind: (fd: number) => S
 export class Listener {
   /** What it listens on. */
   readonly address: SocketAddress;
+  readonly #fd: number;
   readonly #handle: SocketHandle;
   readonly #file: SocketFile | undefined;
   readonly #keepAlive = new KeepAlive();
@@ -135,10 +136,16 @@ export class Listener {
 
   constructor(fd: OwnedFd, file: SocketFile | undefined) {
     this.address = localAddress(fd.fd);
+    this.#fd = fd.fd;
     this.#file = file;
     this.#handle = socketOpen(fd.fd, SocketKind.listener, false, (event, first) => this.#event(event, first));
     fd.move();
     this.#update();
+  }
+
+  /** The listening socket, lent: to hand it on to a child. Valid until {@link Listener.close}. */
+  get fd(): number {
+    return this.#fd;
   }
 
   /** Called with each connection, which it owns: a non-blocking stream socket. */
