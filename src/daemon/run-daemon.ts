@@ -1,0 +1,41 @@
+// How does a storage daemon run from its command line to its end? Options in order, then until `quit` or a signal, then
+// everything is closed.
+import { applyOption } from './apply-option.ts';
+import type { InheritedFds } from './inherited-fds.ts';
+import type { CommandLine } from './options.ts';
+import { peerFilter } from './peer-filter.ts';
+import type { SandboxReport } from './sandbox-report.ts';
+import { StorageDaemon } from './storage-daemon.ts';
+
+export interface RunOptions {
+  /** What holds this process, for `x-query-sandbox`. */
+  readonly sandbox: SandboxReport;
+  readonly inheritedFds: InheritedFds;
+  /** Called when all options are carried out and every socket listens. */
+  readonly onReady: () => void;
+}
+
+/**
+ * Runs a storage daemon in this process.
+ *
+ * @throws FdsetError with the option in front, where one cannot be carried out; everything is closed then
+ */
+export async function runDaemon(
+  commandLine: CommandLine,
+  { sandbox, inheritedFds, onReady }: RunOptions,
+): Promise<void> {
+  let end!: () => void;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, end);
+  const daemon = new StorageDaemon({ sandbox, inheritedFds, accepts: peerFilter(commandLine), onQuit: end });
+  try {
+    for (const option of commandLine.inOrder) await applyOption(daemon, option);
+    daemon.inheritedFds.close();
+    onReady();
+    await ended;
+  } finally {
+    await daemon.stop();
+    for (const signal of signals) process.off(signal, end);
+  }
+}

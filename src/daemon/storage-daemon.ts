@@ -1,0 +1,85 @@
+// What does a storage daemon consist of? Fd sets, block nodes, exports and monitors, made as its options and QMP
+// commands say, and taken down in the reverse order. As QEMU's storage-daemon/qemu-storage-daemon.c.
+import { BlockGraph, fileOpener } from '../block/index.ts';
+import type { Chardev } from '../chardev/index.ts';
+import { FdsetTable, type OwnedFd } from '../fds/index.ts';
+import {
+  CommandRegistry,
+  createMonitorShared,
+  type Monitor,
+  type MonitorShared,
+  registerControlCommands,
+  registerFdCommands,
+  registerIntrospectCommands,
+  registerJobCommands,
+} from '../monitor/index.ts';
+import { BlockExports } from './block-exports.ts';
+import { registerBlockCommands } from './commands/block.ts';
+import { registerExportCommands } from './commands/export.ts';
+import { registerNbdCommands } from './commands/nbd.ts';
+import { registerSandboxCommands } from './commands/sandbox.ts';
+import type { InheritedFds } from './inherited-fds.ts';
+import type { SandboxReport } from './sandbox-report.ts';
+
+export interface StorageDaemonOptions {
+  /** Called once the reply to `quit` has left, when everything is closed. */
+  readonly onQuit: () => void;
+  /** What `x-query-sandbox` answers. */
+  readonly sandbox: SandboxReport;
+  readonly inheritedFds: InheritedFds;
+  /** Whether whoever has connected may stay. The fd is lent. */
+  readonly accepts: (connection: OwnedFd) => boolean;
+}
+
+export class StorageDaemon {
+  readonly fdsets = new FdsetTable();
+  /** What was handed over at the start and the options have not given away yet. */
+  readonly inheritedFds: InheritedFds;
+  readonly accepts: StorageDaemonOptions['accepts'];
+  readonly registry = new CommandRegistry();
+  readonly chardevs = new Map<string, Chardev>();
+  readonly monitors: Monitor[] = [];
+  readonly shared: MonitorShared;
+  readonly graph: BlockGraph;
+  readonly exports: BlockExports;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: StorageDaemonOptions) {
+    this.inheritedFds = options.inheritedFds;
+    this.accepts = options.accepts;
+    this.shared = createMonitorShared(this.registry);
+    this.graph = new BlockGraph({ openFile: fileOpener(this.fdsets) });
+    this.exports = new BlockExports(this.graph, this.shared.events, options.accepts);
+    this.#registerCommands(options);
+  }
+
+  #registerCommands(options: StorageDaemonOptions): void {
+    registerControlCommands(this.registry, {
+      profile: this.shared.profile,
+      beforeQuit: () => this.exports.shutDown(),
+      onQuit: options.onQuit,
+    });
+    registerIntrospectCommands(this.registry);
+    registerJobCommands(this.registry, new Map());
+    registerFdCommands(this.registry, this.fdsets);
+    registerBlockCommands(this.registry, this.graph);
+    registerExportCommands(this.registry, this.exports);
+    registerNbdCommands(this.registry, this.exports, this.inheritedFds);
+    registerSandboxCommands(this.registry, options.sandbox);
+  }
+
+  /** Ends exports, nodes, monitors and sets, in this order. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    await this.exports.shutDown();
+    await this.graph.close();
+    await Promise.all(this.monitors.map((monitor) => monitor.close()));
+    for (const chardev of this.chardevs.values()) chardev.close();
+    this.fdsets[Symbol.dispose]();
+    this.inheritedFds.close();
+  }
+}
