@@ -1,0 +1,172 @@
+// How is an image served by a process that cannot open it? The steps of `fdset serve` and of the demo: bind the
+// sockets, start the sandboxed daemon with them, pass the images over QMP, export them.
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+import { QmpClient } from '../client/index.ts';
+import { daemonScript, listenOn, type SandboxMode, type SandboxReport, startDaemon } from '../daemon/index.ts';
+import type { StartedDaemon, TakeFd } from '../daemon/index.ts';
+import type { OwnedFd } from '../fds/index.ts';
+import type { JsonObject } from '../json/index.ts';
+import type { SocketAddress } from '../qapi/index.ts';
+import { formatAddress, type Listener } from '../socket/index.ts';
+import { CliError } from './cli-error.ts';
+import type { Image } from './open-file.ts';
+import { makeRuntimeFolder } from './runtime-folder.ts';
+
+/** An image with the fds that its daemon gets: one for reading, and one for writing too where clients may write. */
+export interface ServedImage {
+  readonly image: Image;
+  readonly writeFd: OwnedFd | undefined;
+  readonly exportName: string;
+}
+
+export interface ImageServerOptions {
+  readonly sandbox: SandboxMode;
+  /** Where NBD clients connect; default a socket in the runtime folder. */
+  readonly nbd?: SocketAddress | undefined;
+  /** Users who may connect besides this one and root. */
+  readonly allowUids?: readonly number[];
+}
+
+/** A daemon that serves; `close` ends it. */
+export class ImageServer {
+  readonly qmpPath: string;
+  readonly nbdAddress: Listener['address'];
+  readonly sandbox: SandboxReport;
+  readonly #daemon: StartedDaemon;
+  readonly #close: () => void;
+  #fileCount = 0;
+
+  private constructor(
+    daemon: StartedDaemon,
+    sandbox: SandboxReport,
+    qmpPath: string,
+    nbdAddress: Listener['address'],
+    close: () => void,
+  ) {
+    this.#daemon = daemon;
+    this.sandbox = sandbox;
+    this.qmpPath = qmpPath;
+    this.nbdAddress = nbdAddress;
+    this.#close = close;
+  }
+
+  /** Starts a daemon that serves nothing yet. */
+  static async start({ sandbox, nbd, allowUids = [] }: ImageServerOptions): Promise<ImageServer> {
+    const folder = makeRuntimeFolder();
+    const listeners: Listener[] = [];
+    const close = (): void => {
+      for (const listener of listeners) listener.close();
+      rmSync(folder, { recursive: true, force: true });
+    };
+    try {
+      const qmpPath = join(folder, 'qmp.sock');
+      const qmpSocket = await listenOn({ type: 'unix', path: qmpPath }, noFds, 0o600);
+      listeners.push(qmpSocket);
+      const nbdSocket = await listenOn(nbd ?? { type: 'unix', path: join(folder, 'nbd.sock') }, noFds, 0o600);
+      listeners.push(nbdSocket);
+      const daemon = startDaemon({
+        mode: sandbox,
+        script: daemonScript,
+        args: daemonArguments(allowUids),
+        fds: [
+          { fd: qmpSocket.fd, childFd: qmpFd },
+          { fd: nbdSocket.fd, childFd: nbdFd },
+        ],
+      });
+      return new ImageServer(daemon, await daemon.ready, qmpPath, nbdSocket.address, close);
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#daemon.pid;
+  }
+
+  /** How the daemon ended, once it has. */
+  get exit(): StartedDaemon['exit'] {
+    return this.#daemon.exit;
+  }
+
+  connect(): Promise<QmpClient> {
+    return QmpClient.connect(this.qmpPath);
+  }
+
+  /** Passes an image to the daemon: into set N as files come, from 1 on. The fds stay the caller's. */
+  async passFiles(client: QmpClient, { image, writeFd }: ServedImage): Promise<number> {
+    const set = ++this.#fileCount;
+    const opaque = image.path;
+    await client.execute('add-fd', { 'fdset-id': set, opaque }, { fds: [image.fd.fd] });
+    if (writeFd) await client.execute('add-fd', { 'fdset-id': set, opaque }, { fds: [writeFd.fd] });
+    return set;
+  }
+
+  /**
+   * Makes the node and the export of an image whose files are in `set`.
+   *
+   * @returns the size of the export in bytes
+   */
+  async exportImage(client: QmpClient, set: number, served: ServedImage): Promise<number> {
+    const { image, writeFd, exportName } = served;
+    const access = writeFd ? { 'auto-read-only': true } : { 'read-only': true };
+    const file = { driver: image.kind, filename: `/dev/fdset/${set}`, ...access };
+    const node = `image${set}`;
+    await client.execute('blockdev-add', { driver: 'raw', 'node-name': node, file, ...access });
+    const description = basename(image.path).slice(0, 200);
+    const nbd = { type: 'nbd', id: `export${set}`, 'node-name': node, name: exportName, description };
+    await client.execute('block-export-add', { ...nbd, writable: writeFd !== undefined });
+    return sizeOfNode(client, node);
+  }
+
+  /** Ends the daemon and removes its sockets. */
+  async close(): Promise<void> {
+    this.#daemon.kill('SIGTERM');
+    await this.#daemon.exit;
+    this.#close();
+  }
+
+  /** The NBD URI of an export, for clients on this machine. Source: the NBD URI specification. */
+  uri(exportName: string): string {
+    const name = encodeURIComponent(exportName);
+    const { nbdAddress: address } = this;
+    if (address.type === 'unix') return `nbd+unix:///${name}?socket=${encodeURI(address.path)}`;
+    return `nbd://${formatAddress(address)}/${name}`;
+  }
+}
+
+async function sizeOfNode(client: QmpClient, name: string): Promise<number> {
+  for (const node of (await client.execute('query-named-block-nodes')) as JsonObject[]) {
+    if (node.get('node-name') === name) return Number((node.get('image') as JsonObject).get('virtual-size'));
+  }
+  throw new CliError(`the daemon does not list the node ${name} that it has just made`);
+}
+
+/** Resolves at the first signal that ends a program. Rejects where the daemon ends by itself. */
+export async function untilInterrupted(server: ImageServer): Promise<void> {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let interrupt!: () => void;
+  const interrupted = new Promise<undefined>((resolve) => (interrupt = () => resolve(undefined)));
+  for (const signal of signals) process.on(signal, interrupt);
+  const exit = await Promise.race([interrupted, server.exit]);
+  for (const signal of signals) process.off(signal, interrupt);
+  if (!exit) return;
+  const how = exit.signal === null ? `ended with code ${exit.code}` : `was killed by ${exit.signal}`;
+  // `quit` over QMP is a way to end it, too.
+  if (exit.code !== 0) throw new CliError(`the daemon ${how}`);
+}
+
+const noFds: TakeFd = () => {
+  throw new CliError('give a path or a TCP address to listen on');
+};
+
+const qmpFd = 3;
+const nbdFd = 4;
+
+function daemonArguments(allowUids: readonly number[]): string[] {
+  const users = [process.getuid!(), ...allowUids].flatMap((uid) => ['--allow-uid', `${uid}`]);
+  const chardev = `socket,id=qmp,fd=${qmpFd},server=on,wait=off`;
+  return [...users, '--chardev', chardev, '--monitor', 'qmp', '--nbd-server', `addr.type=fd,addr.str=${nbdFd}`];
+}

@@ -1,0 +1,58 @@
+// fdset ls TARGET: the fd sets of a QMP server, real QEMU or ours.
+import type { Command } from 'commander';
+
+import type { Int64 } from '../fds/index.ts';
+import type { JsonObject, JsonValue } from '../json/index.ts';
+import { withClient } from './target-client.ts';
+import { formatTable } from './table.ts';
+
+export function addLsCommand(program: Command): void {
+  program
+    .command('ls')
+    .summary('list the fd sets of a QMP server')
+    .argument('<target>', 'path of a QMP socket, or host:port')
+    .option('--json', 'a JSON array instead of a table')
+    .action(async (target: string, options: { json?: boolean }) => {
+      const members = await withClient(target, async (client) => membersOf(await client.execute('query-fdsets')));
+      process.stdout.write(`${options.json ? JSON.stringify(members) : describeFdsets(members)}\n`);
+    });
+}
+
+/** One fd of a set; `fd` is null for a set that only lives by its duplicates. */
+interface Member {
+  readonly 'fdset-id': string | number;
+  readonly fd: number | null;
+  readonly opaque: string | null;
+}
+
+/** Reads what is known here of the answer: a newer server may say more. */
+function membersOf(answer: JsonValue): Member[] {
+  return (answer as JsonObject[]).flatMap((set): Member[] => {
+    const id = set.get('fdset-id') as Int64;
+    const member = { 'fdset-id': typeof id === 'number' ? id : id.toString() }; // JSON.stringify knows no bigint
+    const fds = set.get('fds') as JsonObject[];
+    if (fds.length === 0) return [{ ...member, fd: null, opaque: null }];
+    return fds.map((fd) => ({
+      ...member,
+      fd: fd.get('fd') as number,
+      opaque: (fd.get('opaque') as string | undefined) ?? null,
+    }));
+  });
+}
+
+/** A table of fd sets as `query-fdsets` answers, or a sentence where there is none. */
+export function formatFdsets(fdsets: JsonValue): string {
+  return describeFdsets(membersOf(fdsets));
+}
+
+function describeFdsets(members: readonly Member[]): string {
+  if (members.length === 0) return 'no fd sets';
+  const rows = members.map(({ 'fdset-id': set, fd, opaque }) => [set, fd ?? 'in use', printable(opaque ?? '')]);
+  return formatTable(['SET', 'FD', 'OPAQUE'], rows);
+}
+
+/** Text of a peer without what a terminal could take for a command. */
+function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- control characters are the point
+  return text.replaceAll(/[\0-\x1f\x7f-\x9f]/g, '?');
+}
