@@ -1,0 +1,9 @@
+// fdset: files that one process opens and another uses. Table of contents:
+//
+//   fdset/client   a QMP client that passes files to any QMP server      (src/client/session.ts)
+//   fdset/monitor  a QMP monitor with fd sets, for programs of your own   (src/monitor/monitor.ts)
+//
+// Here are the owners of fds that both hand out, and the root of all errors.
+export { FdsetError, type FdsetErrorOptions, type QapiErrorClass } from './errors.ts';
+export { OwnedFd, FdsetTable } from './fds/index.ts';
+export { SystemError } from './addon/index.ts';
