@@ -2,7 +2,7 @@
 // time; others wait in the backlog of the kernel and nothing they send is read before the first has gone.
 import { FdsetError } from '../errors.ts';
 import type { OwnedFd } from '../fds/index.ts';
-import { adoptListener, listenUnix, type Listener, openChannel } from '../socket/index.ts';
+import { adoptListener, listenInet, listenUnix, type Listener, openChannel } from '../socket/index.ts';
 import type { Chardev, CharFrontend } from './chardev.ts';
 
 /** Where a socket character device listens. */
@@ -11,6 +11,8 @@ export type SocketAddress =
   | { readonly path: string; readonly mode?: number }
   /** A name in Linux's abstract namespace, without the leading NUL. */
   | { readonly abstract: string }
+  /** A TCP port of a numeric host; no fds come this way. */
+  | { readonly host: string; readonly port: number }
   /** A listening socket that somebody else has made; the device owns it from now on. */
   | { readonly fd: OwnedFd }
   | { readonly listener: Listener };
@@ -68,6 +70,7 @@ export class SocketChardev implements Chardev {
 function listen(address: SocketAddress): Listener {
   if ('listener' in address) return address.listener;
   if ('fd' in address) return adoptListener(address.fd);
+  if ('host' in address) return listenInet(address.host, address.port);
   if ('abstract' in address) return listenUnix(`@${address.abstract}`);
   return listenUnix(address.path, address.mode === undefined ? {} : { mode: address.mode });
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
@@ -82,6 +84,16 @@ suite('a socket character device', () => {
     client.close();
   });
 
+  test('listens on a TCP port', async () => {
+    const port = await freePort();
+    serve({ host: '127.0.0.1', port });
+    const socket = net.connect({ host: '127.0.0.1', port });
+    const [hello] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(hello.toString(), '{"hello": 1}\r\n');
+    socket.destroy();
+    await once(socket, 'close');
+  });
+
   test('listens on a socket that somebody else has made', async () => {
     serve({ fd: new OwnedFd(listeningSocket(path)) });
     const client = await QmpConnection.open(path);
@@ -94,6 +106,14 @@ suite('a socket character device', () => {
     assert.throws(() => chardev?.attach(new Greeter()), /chardev 'c0' is already in use/);
   });
 });
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 function makeChardev(address: ConstructorParameters<typeof SocketChardev>[1]): SocketChardev {
   return new SocketChardev('c0', address);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { listeningSocket } from '../transcripts/listening-socket.ts';
-import { noServer, ownServer } from '../transcripts/own-server.ts';
+import { ownServer } from '../transcripts/own-server.ts';
 import { ServerUnderTest } from '../transcripts/server.ts';
 
 checkOpenFds();
@@ -46,35 +46,31 @@ const ENDINGS: readonly ((client: QmpConnection, fd: number) => void | Promise<v
   },
 ];
 
-test(
-  'connections leave no fd and no memory behind, however they end',
-  { skip: noServer, timeout: 600_000 },
-  async () => {
-    const server = await ServerUnderTest.start({ scenario: '', server: 'storage-daemon' }, ownServer, listeningSocket);
-    const path = server.sockets[0] ?? '';
-    const fd = openSync('/dev/null', 'r');
-    const connections = async (count: number): Promise<void> => {
-      for (let index = 0; index < count; index++) {
-        const client = await cycle(path, fd);
-        await ENDINGS[index % ENDINGS.length]?.(client, fd);
-        client.close();
-      }
-    };
-    try {
-      await connections(2 * ENDINGS.length);
-      const fdsBefore = await settledFds(server.pid, path);
-      await connections(CONNECTIONS / 2);
-      const memoryBefore = residentMemory(server.pid);
-      await connections(CONNECTIONS / 2);
-      const growth = residentMemory(server.pid) - memoryBefore;
-      assert.equal(await settledFds(server.pid, path), fdsBefore);
-      assert.ok(growth < 24 * MIB, `the server has grown by ${Math.round(growth / MIB)} MiB`);
-    } finally {
-      closeSync(fd);
-      await server.stop();
+test('connections leave no fd and no memory behind, however they end', { timeout: 600_000 }, async () => {
+  const server = await ServerUnderTest.start({ scenario: '', server: 'storage-daemon' }, ownServer, listeningSocket);
+  const path = server.sockets[0] ?? '';
+  const fd = openSync('/dev/null', 'r');
+  const connections = async (count: number): Promise<void> => {
+    for (let index = 0; index < count; index++) {
+      const client = await cycle(path, fd);
+      await ENDINGS[index % ENDINGS.length]?.(client, fd);
+      client.close();
     }
-  },
-);
+  };
+  try {
+    await connections(2 * ENDINGS.length);
+    const fdsBefore = await settledFds(server.pid, path);
+    await connections(CONNECTIONS / 2);
+    const memoryBefore = residentMemory(server.pid);
+    await connections(CONNECTIONS / 2);
+    const growth = residentMemory(server.pid) - memoryBefore;
+    assert.equal(await settledFds(server.pid, path), fdsBefore);
+    assert.ok(growth < 24 * MIB, `the server has grown by ${Math.round(growth / MIB)} MiB`);
+  } finally {
+    closeSync(fd);
+    await server.stop();
+  }
+});
 
 /** Connects, negotiates, adds an fd and removes it. */
 async function cycle(path: string, fd: number): Promise<QmpConnection> {

@@ -1,4 +1,5 @@
-// Which server is judged? The storage daemon as it is built here, or what FDSET_TRANSCRIPT_SERVER names.
+// Which server is judged? The storage daemon where it is there, else a server without disks; or what
+// FDSET_TRANSCRIPT_SERVER names.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,17 +7,14 @@ import { fileURLToPath } from 'node:url';
 /** The checkout: this file runs from dist/. */
 export const root: string = rootFolder();
 
+const storageDaemon = join(root, 'dist', 'src', 'cli', 'storage-daemon-main.js');
+const withoutDisks = join(root, 'dist', 'test', 'transcripts', 'monitor-server.js');
+
 /** The program and its first arguments; a relative path would be looked for in the folder of a scenario. */
 export const ownServer: readonly string[] = process.env['FDSET_TRANSCRIPT_SERVER']?.split(' ') ?? [
   process.execPath,
-  join(root, 'dist', 'src', 'cli', 'storage-daemon-main.js'),
+  existsSync(storageDaemon) ? storageDaemon : withoutDisks,
 ];
-
-/** Why there is nothing to judge, or false. */
-export const noServer: string | false =
-  existsSync(ownServer.at(-1) ?? '') || process.env['FDSET_TRANSCRIPT_SERVER'] !== undefined
-    ? false
-    : 'the storage daemon is not built';
 
 function rootFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

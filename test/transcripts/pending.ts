@@ -3,9 +3,14 @@ import type { Scenario } from './scenario.ts';
 import type { StepResult } from './runner.ts';
 
 export interface Pending {
-  /** Scenarios, as `topic/title`, that do not pass yet, with the reason. */
+  /** Scenarios, as `topic/title`, that do not pass, with the reason. */
   readonly scenarios: Readonly<Record<string, string>>;
-  /** Commands that the server does not have. */
+  /**
+   * Of these scenarios the ones that do pass here: another replayer leaves the steps of absent commands out, and the fds
+   * that these steps carry are missing then. Here the steps are sent.
+   */
+  readonly 'passing-here': readonly string[];
+  /** Commands that the server does not have: each must be answered with CommandNotFound. */
   readonly commands: Readonly<Record<string, string>>;
   /** Steps, as `topic/title#N`, that do not pass yet in a scenario that otherwise does. */
   readonly steps: Readonly<Record<string, string>>;
@@ -15,11 +20,16 @@ export function nameOf({ topic, title }: Scenario): string {
   return `${topic}/${title}`;
 }
 
+/** Whether a scenario must fail. */
+export function isPending(name: string, pending: Pending): boolean {
+  return pending.scenarios[name] !== undefined && !pending['passing-here'].includes(name);
+}
+
 /** What is wrong with the outcome of a scenario, listed or not; no lines if it is as expected. */
 export function complaints(scenario: Scenario, results: readonly StepResult[], pending: Pending): string[] {
   const name = nameOf(scenario);
   const failed = results.filter(({ differences }) => differences.length > 0);
-  if (pending.scenarios[name] !== undefined) {
+  if (isPending(name, pending)) {
     return failed.length > 0 ? [] : [`passes, but pending.json lists it: ${pending.scenarios[name]}`];
   }
   const isListed = ({ number }: StepResult): boolean => pending.steps[`${name}#${number}`] !== undefined;
@@ -37,6 +47,7 @@ export function strayEntries(scenarios: readonly Scenario[], pending: Pending): 
   const steps = new Set(scenarios.flatMap((one) => one.steps.map((_, index) => `${nameOf(one)}#${index + 1}`)));
   return [
     ...Object.keys(pending.scenarios).filter((name) => !names.has(name)),
+    ...pending['passing-here'].filter((name) => pending.scenarios[name] === undefined),
     ...Object.keys(pending.steps).filter((name) => !steps.has(name)),
   ];
 }

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { checkOpenFds } from '../open-fds.ts';
 import { listeningSocket } from './listening-socket.ts';
-import { noServer, ownServer, root } from './own-server.ts';
-import { complaints, nameOf, type Pending, strayEntries } from './pending.ts';
+import { ownServer, root } from './own-server.ts';
+import { complaints, isPending, nameOf, type Pending, strayEntries } from './pending.ts';
 import { runScenario } from './runner.ts';
 import { loadScenarios, type Scenario } from './scenario.ts';
 import { missingProgram } from './server.ts';
@@ -24,13 +24,13 @@ const scenarios = loadScenarios(join(fixtures, 'transcripts'), 'fdset');
 
 suite('recorded transcripts', { concurrency: Math.max(4, availableParallelism()) }, () => {
   for (const scenario of scenarios.filter(isWanted)) {
-    const skip = noServer || (missingProgram(scenario.header) ?? false);
+    const skip = missingProgram(scenario.header) ?? false;
     test(nameOf(scenario), { skip, timeout: 60_000 }, async () => {
       const results = await runScenario(scenario, {
         command: ownServer,
         listen: listeningSocket,
         unknownCommands: new Set(Object.keys(pending.commands)),
-        stopAtFirst: pending.scenarios[nameOf(scenario)] !== undefined,
+        stopAtFirst: isPending(nameOf(scenario), pending),
       });
       assert.equal(complaints(scenario, results, pending).join('\n'), '');
     });
