@@ -26,7 +26,11 @@
 //
 // Where the chain broke, the region is plain up to a piece with fds at its end. Its start is found by reading into
 // memory that ends one byte before the region does: a piece that does not fit is not taken (the copy faults), those
-// before it are.
+// before it are. What is left of the region is its last piece. A client that sends an fd with every second command
+// makes only such regions; so as long as they come, each gets these two reads in one recvmmsg, and no chain:
+//
+//     queue   | a ....| B fd .......| c ....| D fd .......|
+//     reads   |-------|-------------|-------|-------------|
 //
 // Costs, against reading blindly: per message with an fd one slot of a peeking recvmmsg (0.25 µs), and per batch one
 // system call and one slot more. Bytes without fds cost one peek per batch.
@@ -158,6 +162,11 @@ struct chain {
   // The reads: one per region and one for the rest of the last. The control buffer of each is in the link behind it.
   struct mmsghdr reads[BATCH_MESSAGES + 1];
   struct link links[BATCH_MESSAGES + 2];
+  // The reads of glued regions: for each the bytes before its last piece, up to memory that faults, and that piece.
+  struct mmsghdr glued_reads[BATCH_MESSAGES];
+  struct iovec glued_rooms[BATCH_MESSAGES / 2][2];
+  struct iovec glued_pieces[BATCH_MESSAGES / 2];
+  unsigned char glued_controls[BATCH_MESSAGES][CMSG_SPACE(sizeof(int))];
 };
 
 static void prepare_chain(struct socket_env *shared) {
@@ -169,6 +178,14 @@ static void prepare_chain(struct socket_env *shared) {
   for (size_t i = 0; i < COUNT_OF(chain->reads); i++) {
     chain->reads[i].msg_hdr = (struct msghdr){.msg_iov = &chain->links[i].head,
                                               .msg_control = chain->links[i + 1].control};
+  }
+  for (size_t i = 0; i < COUNT_OF(chain->glued_pieces); i++) {
+    chain->glued_rooms[i][1] = (struct iovec){.iov_base = shared->scratch + BATCH_BYTES, .iov_len = shared->page};
+    chain->glued_reads[2 * i].msg_hdr = (struct msghdr){.msg_iov = chain->glued_rooms[i], .msg_iovlen = 2};
+    chain->glued_reads[2 * i + 1].msg_hdr = (struct msghdr){.msg_iov = &chain->glued_pieces[i], .msg_iovlen = 1};
+  }
+  for (size_t i = 0; i < COUNT_OF(chain->glued_reads); i++) {
+    chain->glued_reads[i].msg_hdr.msg_control = chain->glued_controls[i];
   }
 }
 
@@ -207,21 +224,21 @@ static void set_read(struct chain *chain, size_t index, uint8_t *base, size_t le
 static bool can_follow(size_t length) { return length >= CONTROL_BYTES; }
 
 // How many of the first `count` reads were done, or -errno.
-static int run_reads(int fd, struct chain *chain, unsigned count) {
+static int run_reads(int fd, struct mmsghdr *reads, unsigned count) {
   int done;
   do {
-    done = recvmmsg(fd, chain->reads, count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+    done = recvmmsg(fd, reads, count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
   } while (done < 0 && errno == EINTR);
   return done < 0 ? -errno : done;
 }
 
-// A chain that breaks leaves its EINVAL behind as the error of the socket. An error of the socket's own that has come
-// since is returned, negated.
+// Reads that break leave their EINVAL (a chain) or EFAULT (a glued region that was none) behind as the error of the
+// socket. An error of the socket's own that has come since is returned, negated.
 static int clear_broken(int fd) {
   int error = 0;
   socklen_t length = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return -errno;
-  return error == EINVAL ? 0 : -error;
+  return error == EINVAL || error == EFAULT ? 0 : -error;
 }
 
 static int first_fd(struct msghdr *header) {
@@ -266,7 +283,7 @@ static bool chain_breaks(int reader, int writer, struct chain *chain, uint8_t *r
   set_read(chain, 0, room, 1);
   set_read(chain, 1, room, CONTROL_BYTES);
   set_read(chain, 2, room, CONTROL_BYTES);
-  int done = run_reads(reader, chain, 3);
+  int done = run_reads(reader, chain->reads, 3);
   for (int i = 0; i < done; i++) {
     int fd = first_fd(&chain->reads[i].msg_hdr);
     if (fd >= 0) close(fd);
@@ -417,6 +434,67 @@ static int read_glued(struct batch *batch, size_t length) {
   return 0;
 }
 
+// Prepares the reads of the regions from `next` on that have fds: two for each. Their number.
+static unsigned plan_glued(struct batch *batch, size_t next) {
+  struct chain *chain = batch->handle->shared->chain;
+  size_t offset = batch->length;
+  unsigned count = 0;
+  for (; next < chain->region_count && chain->regions[next].has_fds && count < COUNT_OF(chain->glued_reads); next++) {
+    size_t size = chain->regions[next].size;
+    chain->glued_rooms[count / 2][0] =
+        (struct iovec){.iov_base = batch->handle->shared->receive_buffer + offset, .iov_len = size - 1};
+    chain->glued_pieces[count / 2] = (struct iovec){.iov_base = batch->handle->shared->scratch + offset, .iov_len = size};
+    chain->glued_reads[count++].msg_hdr.msg_controllen = CONTROL_BYTES;
+    chain->glued_reads[count++].msg_hdr.msg_controllen = CONTROL_BYTES;
+    offset += size;
+  }
+  return count;
+}
+
+// Accounts for the first `done` of the planned reads: 1 where each region was what it was taken for, 0 where the queue
+// is not as it was seen, or -errno.
+static int note_glued(struct batch *batch, unsigned done, size_t *next) {
+  struct socket_env *shared = batch->handle->shared;
+  struct chain *chain = shared->chain;
+  for (unsigned i = 0; i < done; i++) {
+    struct mmsghdr *read = &chain->glued_reads[i];
+    bool piece = i % 2 == 1;
+    if (piece) memcpy(shared->receive_buffer + batch->length, chain->glued_pieces[i / 2].iov_base, read->msg_len);
+    int64_t start = batch_offset(batch);
+    batch->length += read->msg_len;
+    int fd = first_fd(&read->msg_hdr);
+    int error = fd >= 0 ? add_waiting(batch->handle, fd, start) : 0;
+    if (error < 0) return error;
+    if (fd < 0 && (read->msg_hdr.msg_flags & MSG_CTRUNC) != 0) return -EMFILE;
+    if (!piece) continue;
+    if (read->msg_len + chain->glued_reads[i - 1].msg_len != chain->regions[*next].size) return 0;
+    (*next)++;
+  }
+  return 1;
+}
+
+// Reads regions as glued ones, from `next` on, as long as they are. 1: go on; 0: the queue is not as it was seen; -errno.
+static int read_glued_regions(struct batch *batch, size_t *next) {
+  struct handle *handle = batch->handle;
+  struct chain *chain = handle->shared->chain;
+  unsigned count = plan_glued(batch, *next);
+  if (count == 0) return 1;
+  int done = run_reads(handle->fd, chain->glued_reads, count);
+  if (done == -EFAULT) done = 0;
+  else if (done >= 0 && (unsigned)done < count) {
+    int error = clear_broken(handle->fd);
+    if (error < 0 && !keep_late_error(handle, -error)) return error;
+  }
+  if (done < 0) return keep_late_error(handle, -done) ? 1 : done;
+  handle->glued = (unsigned)done == count;
+  int result = note_glued(batch, (unsigned)done, next);
+  if (result <= 0 || done % 2 == 0) return result;
+  // The bytes before a last piece were read, and it was not: it is at the head of the queue.
+  size_t rest = chain->regions[(*next)++].size - chain->glued_reads[done - 1].msg_len;
+  ssize_t length = read_once(batch, rest, false);
+  return length < 0 ? (int)length : (size_t)length == rest;
+}
+
 // Puts the reads for the regions from `next` on into the chain, as far as they can be chained. Their number, at least 1.
 static unsigned plan_reads(struct batch *batch, size_t next, size_t limit) {
   struct chain *chain = batch->handle->shared->chain;
@@ -462,6 +540,7 @@ static int note_reads(struct batch *batch, unsigned done, size_t *next) {
     }
     size_t rest = chain->regions[(*next)++].size - 1;
     batch->plain = brought ? rest : 0;
+    batch->handle->glued = !brought;
     int error = brought ? 0 : read_glued(batch, rest);
     if (error < 0) return error;
   }
@@ -474,8 +553,13 @@ static int read_regions(struct batch *batch) {
   size_t limit = chained_reads() ? COUNT_OF(chain->reads) : 1;
   size_t next = 0;
   while (next < chain->region_count || batch->plain > 0) {
+    if (handle->glued && batch->plain == 0 && next < chain->region_count && chain->regions[next].has_fds) {
+      int result = read_glued_regions(batch, &next);
+      if (result <= 0) return result;
+      continue;
+    }
     unsigned count = plan_reads(batch, next, limit);
-    int done = run_reads(handle->fd, chain, count);
+    int done = run_reads(handle->fd, chain->reads, count);
     if (done < 0) {
       if (keep_late_error(handle, -done)) continue;
       return done;

@@ -65,6 +65,7 @@ struct handle {
   bool end_received;
   unsigned peek_slots; // how many messages the next peek asks for
   unsigned single_batches;
+  bool glued;          // the last region with fds began with bytes that had none
   int late_error;      // reported by the socket before its last bytes were read
   int64_t received;    // bytes handed up so far
   struct waiting_fd *waiting;
