@@ -13,7 +13,9 @@ export interface Message {
 
 export class QmpConnection {
   readonly #channel: Channel;
+  /** What has come since the last look at the messages. */
   #received = '';
+  #messages: Message[] = [];
   #eof = false;
   #wake: () => void = () => undefined;
 
@@ -71,8 +73,11 @@ export class QmpConnection {
   }
 
   /** The complete messages that have come. */
-  get messages(): Message[] {
-    return splitMessages(this.#received).messages;
+  get messages(): readonly Message[] {
+    const { messages, rest } = splitMessages(this.#received);
+    this.#received = rest;
+    for (const message of messages) this.#messages.push(message);
+    return this.#messages;
   }
 
   /** The next `count` messages, as text. Fails when they do not come. */
@@ -80,7 +85,7 @@ export class QmpConnection {
     await this.waitFor(() => this.messages.length >= count, TIMEOUT);
     const messages = this.take();
     const text = messages.map((message) => message.text).join('');
-    assert.equal(messages.length, count, `${count} messages expected, ${messages.length} came: ${text}`);
+    assert.equal(messages.length, count, `${count} messages expected, ${messages.length} came: ${text.slice(0, 2000)}`);
     return text;
   }
 
@@ -91,9 +96,9 @@ export class QmpConnection {
   }
 
   /** Takes the complete messages away. */
-  take(): Message[] {
-    const { messages, rest } = splitMessages(this.#received);
-    this.#received = rest;
+  take(): readonly Message[] {
+    const { messages } = this;
+    this.#messages = [];
     return messages;
   }
 
@@ -112,7 +117,7 @@ export class QmpConnection {
 }
 
 /** Cuts a byte stream (as Latin-1 text) into messages; `rest` is the unfinished end. */
-export function splitMessages(stream: string): { messages: Message[]; rest: string } {
+function splitMessages(stream: string): { messages: Message[]; rest: string } {
   const messages: Message[] = [];
   let start = 0;
   for (;;) {

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { dirname, join, relative } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { landlockAbi, seccompAvailable } from '../../src/addon/index.ts';
@@ -32,7 +42,34 @@ function buildRawSyscalls(): void {
   renameSync(partial, rawSyscallAddon);
 }
 
-function attack(mode: string, kind: AttackKind, prefix: readonly string[] = [], script = attackProcesses): AttackRun {
+/** A copy of what the daemon runs from, since a checkout may lie where only its owner may go. Modes are octal. */
+function copyOfProgram(mode: number): string {
+  const folder = mkdtempSync(join(temporaryFolder(), 'fdset-sandbox-'));
+  for (const name of ['dist', 'build', 'package.json']) {
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  }
+  for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })]) {
+    const path = join(folder, name);
+    chmodSync(path, statSync(path).isDirectory() ? mode : mode & 0o666);
+  }
+  return folder;
+}
+
+/** The folder for temporary files, or another where TMPDIR is somebody's own. */
+function temporaryFolder(): string {
+  const own = tmpdir();
+  if (!isRoot) return own;
+  const enter = (folder: string): number | null =>
+    spawnSync(asUser[0]!, [...asUser.slice(1), 'test', '-x', folder]).status;
+  return [own, '/tmp', '/var/tmp'].find((folder) => existsSync(folder) && enter(folder) === 0) ?? own;
+}
+
+const scriptIn = (folder: string): string => join(folder, relative(root, attackProcesses));
+
+/** A copy that everybody may read. */
+let program = '';
+
+function attack(mode: string, kind: AttackKind, prefix: readonly string[] = [], script = scriptIn(program)): AttackRun {
   const [file, ...args] = [...prefix, process.execPath, script, 'starter', mode, kind];
   const options = { encoding: 'utf8', timeout: 60_000, cwd: '/' } as const;
   const { stdout, stderr, status } = spawnSync(file, args, options);
@@ -74,7 +111,11 @@ function assertAllRefused({ outcomes }: AttackRun): void {
 }
 
 describe('a daemon that somebody has taken over', { skip }, () => {
-  before(buildRawSyscalls);
+  before(() => {
+    buildRawSyscalls();
+    program = copyOfProgram(0o755);
+  });
+  after(() => rmSync(program, { recursive: true }));
 
   test('does all of it without a sandbox, so that the attacks are known to work', () => {
     const { outcomes, exit } = attack('off', 'all');
@@ -123,14 +164,9 @@ describe('a daemon that somebody has taken over', { skip }, () => {
   });
 
   test('stays root without any capability where nobody cannot read the program', { skip: noUser }, () => {
-    const folder = mkdtempSync(join(tmpdir(), 'fdset-private-'));
+    const folder = copyOfProgram(0o700);
     try {
-      chmodSync(folder, 0o700);
-      for (const name of ['dist', 'build', 'package.json']) {
-        cpSync(join(root, name), join(folder, name), { recursive: true });
-      }
-      const script = join(folder, 'dist', 'test', 'daemon', 'attack-processes.js');
-      const run = attack('on', 'all', [], script);
+      const run = attack('on', 'all', [], scriptIn(folder));
       assertAllRefused(run);
       assert.equal(run.report?.uid, 0);
       assert.equal(run.report.capabilities, 'none');
