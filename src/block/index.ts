@@ -7,5 +7,5 @@ export { BlockBackend } from './backend.ts';
 export { fileOpener, openPath, type OpenedFile, type OpenFile } from './open-file.ts';
 export type { BlockdevOptions } from './options.ts';
 export type { BlockStatusExtent, Extent, IoLimits } from './node.ts';
-export { defaultLimits, type BlockLimits } from './limits.ts';
+export type { BlockLimits } from './limits.ts';
 export { allPermissions, Permission } from './permissions.ts';

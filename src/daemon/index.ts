@@ -4,7 +4,6 @@
 //
 // Source: QEMU's storage-daemon/, docs/reference/storage-daemon.md.
 export { storageDaemonMain, daemonScript } from './main.ts';
-export { StorageDaemon, type StorageDaemonOptions } from './storage-daemon.ts';
 export { startDaemon, type DaemonStart, type StartedDaemon } from './starter.ts';
 export { listenOn, type TakeFd } from './listen-address.ts';
 export { describeSandbox, type SandboxReport } from './sandbox-report.ts';

@@ -9,7 +9,6 @@ export { NbdExport, type CloseMode, type NbdExportOptions } from './export.ts';
 export type { ExportBackend } from './backend.ts';
 export type { Extent } from './extents.ts';
 export { NbdClient, type NbdAddress, type NbdClientOptions } from './client.ts';
-export { NbdProtocolError, NbdReplyError } from './errors.ts';
 export type { BlockSizes } from './option-replies.ts';
 export type { TransmissionLimits } from './transmission.ts';
 export { disconnected, requestFailed } from './diagnostics.ts';
