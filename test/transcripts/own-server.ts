@@ -1,5 +1,4 @@
-// Which server is judged? The storage daemon where it is there, else a server without disks; or what
-// FDSET_TRANSCRIPT_SERVER names.
+// Which server is judged? The storage daemon as it is built here, or what FDSET_TRANSCRIPT_SERVER names.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,13 +6,10 @@ import { fileURLToPath } from 'node:url';
 /** The checkout: this file runs from dist/. */
 export const root: string = rootFolder();
 
-const storageDaemon = join(root, 'dist', 'src', 'cli', 'storage-daemon-main.js');
-const withoutDisks = join(root, 'dist', 'test', 'transcripts', 'monitor-server.js');
-
 /** The program and its first arguments; a relative path would be looked for in the folder of a scenario. */
 export const ownServer: readonly string[] = process.env['FDSET_TRANSCRIPT_SERVER']?.split(' ') ?? [
   process.execPath,
-  existsSync(storageDaemon) ? storageDaemon : withoutDisks,
+  join(root, 'dist', 'src', 'cli', 'storage-daemon-main.js'),
 ];
 
 function rootFolder(): string {

@@ -6,13 +6,13 @@ export interface Pending {
   /** Scenarios, as `topic/title`, that do not pass, with the reason. */
   readonly scenarios: Readonly<Record<string, string>>;
   /**
-   * Of these scenarios the ones that do pass here: another replayer leaves the steps of absent commands out, and the fds
-   * that these steps carry are missing then. Here the steps are sent.
+   * Of these scenarios the ones that must pass here, but for the steps listed below. Another replayer knows scenarios and
+   * commands only, and leaves the steps of absent commands out; here they are sent, with the fds that they carry.
    */
   readonly 'passing-here': readonly string[];
   /** Commands that the server does not have: each must be answered with CommandNotFound. */
   readonly commands: Readonly<Record<string, string>>;
-  /** Steps, as `topic/title#N`, that do not pass yet in a scenario that otherwise does. */
+  /** Steps, as `topic/title#N`, that do not pass in a scenario that otherwise does. */
   readonly steps: Readonly<Record<string, string>>;
 }
 

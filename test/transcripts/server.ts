@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -40,7 +39,7 @@ export class ServerUnderTest {
     this.#exited = once(child, 'exit');
   }
 
-  /** Starts `command` with the options of the scenario; resolves once every monitor's socket exists. */
+  /** Starts `command` with the options of the scenario; resolves once every monitor's socket listens. */
   static async start(header: ScenarioHeader, command: readonly string[], listen: Listen): Promise<ServerUnderTest> {
     const dir = mkdtempSync(join(tmpdir(), 'qmp-'));
     const fds = new ClientFds(dir, listen);
@@ -61,7 +60,7 @@ export class ServerUnderTest {
 
   async #ready(): Promise<void> {
     const deadline = Date.now() + START_TIMEOUT;
-    while (!this.sockets.every((path) => existsSync(path))) {
+    while (!areListening(this.sockets)) {
       if (this.#process.exitCode !== null || Date.now() > deadline) {
         const { exitCode } = this.#process;
         const log = this.log();
@@ -101,6 +100,16 @@ export class ServerUnderTest {
     this.fds.closeAll();
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** A socket's file is there before it listens, so the kernel's table of Unix sockets is asked (flag __SO_ACCEPTCON). */
+function areListening(paths: readonly string[]): boolean {
+  const listening = new Set<string>();
+  for (const line of readFileSync('/proc/net/unix', 'utf8').split('\n')) {
+    const [, , , flags, , , , path] = line.split(/ +/);
+    if (flags === '00010000' && path !== undefined) listening.add(path);
+  }
+  return paths.every((path) => listening.has(path));
 }
 
 /** The options that make the monitors: an emulator's have one dash. */
