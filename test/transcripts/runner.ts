@@ -18,7 +18,7 @@ const PAUSE = 50;
 
 /** What a step has come to: differences from the recording, none if it passed. */
 export interface StepResult {
-  /** Counted from 1, the line of the scenario's header left out. */
+  /** Counted from 1; 0 is the start of the server. */
   readonly number: number;
   readonly step: Step;
   readonly differences: readonly string[];
@@ -36,7 +36,12 @@ export interface RunOptions {
 
 /** Runs a scenario on a fresh server. */
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<StepResult[]> {
-  const server = await ServerUnderTest.start(scenario.header, options.command, options.listen);
+  let server: ServerUnderTest;
+  try {
+    server = await ServerUnderTest.start(scenario.header, options.command, options.listen);
+  } catch (error) {
+    return [{ number: 0, step: { note: 'the start' }, differences: [String(error)] }];
+  }
   const run = new Run(server);
   try {
     const results: StepResult[] = [];
