@@ -7,6 +7,9 @@ import { peerFilter } from './peer-filter.ts';
 import type { SandboxReport } from './sandbox-report.ts';
 import { StorageDaemon } from './storage-daemon.ts';
 
+/** The longest delay of a timer, in milliseconds. */
+const longestDelay = 2 ** 31 - 1;
+
 export interface RunOptions {
   /** What holds this process, for `x-query-sandbox`. */
   readonly sandbox: SandboxReport;
@@ -24,18 +27,25 @@ export async function runDaemon(
   commandLine: CommandLine,
   { sandbox, inheritedFds, onReady }: RunOptions,
 ): Promise<void> {
+  const accepts = peerFilter(commandLine);
   let end!: () => void;
   const ended = new Promise<void>((resolve) => (end = resolve));
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, end);
-  const daemon = new StorageDaemon({ sandbox, inheritedFds, accepts: peerFilter(commandLine), onQuit: end });
+  // A daemon without a socket runs, too, and so does one whose first option waits for a file.
+  const alive = setInterval(() => {}, longestDelay);
+  const daemon = new StorageDaemon({ sandbox, inheritedFds, accepts, onQuit: end });
+  // Clients of the first monitor wait: no command comes between two options, as in qemu-storage-daemon.
+  daemon.shared.dispatcher.hold();
   try {
     for (const option of commandLine.inOrder) await applyOption(daemon, option);
     daemon.inheritedFds.close();
     onReady();
+    daemon.shared.dispatcher.release();
     await ended;
   } finally {
     await daemon.stop();
+    clearInterval(alive);
     for (const signal of signals) process.off(signal, end);
   }
 }

@@ -97,6 +97,44 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+test('without a socket it runs until a signal ends it', async () => {
+  const pidFile = join(folder, 'pid-alone');
+  const node = ['--blockdev', `driver=file,node-name=n,filename=${image}`];
+  const daemon = new FdsetProcess('storage-daemon', ...node, '--pidfile', pidFile);
+  for (let tries = 0; !existsSync(pidFile) && tries < 500; tries++) await new Promise((r) => setTimeout(r, 20));
+  const { code, stderr } = await daemon.end('SIGTERM');
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(existsSync(pidFile), false);
+});
+
+/** Connects as soon as it can be done: the socket is there a moment before it listens. */
+async function connectEarly(socket: string): Promise<QmpClient> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await QmpClient.connect(socket);
+    } catch (error) {
+      if (tries === 2000) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+test('no command of a client comes between two options', async () => {
+  const socket = join(folder, 'early.sock');
+  const monitor = ['--chardev', `socket,id=c,path=${socket},server=on,wait=off`, '--monitor', 'c'];
+  const node = (name: string): string[] => [
+    '--blockdev',
+    `driver=file,node-name=${name},filename=${image},read-only=on`,
+  ];
+  const many = Array.from({ length: 500 }, (_, index) => node(`n${index}`)).flat();
+  const daemon = new FdsetProcess('storage-daemon', ...monitor, ...many);
+  const client = await connectEarly(socket);
+  const nodes = (await client.execute('query-named-block-nodes')) as unknown[];
+  assert.equal(nodes.length, 500);
+  await client.close();
+  assert.equal((await daemon.end('SIGTERM')).code, 0);
+});
+
 test('--help and --version answer and exit with 0', () => {
   assert.match(fdset('storage-daemon', '--help').stdout, /--blockdev/);
   assert.match(fdset('storage-daemon', '-V').stdout, /^fdset-storage-daemon version \d+\.\d+\.\d+\n$/);
