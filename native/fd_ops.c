@@ -1,4 +1,5 @@
 // What can be done to an fd at once, without waiting? Duplicates, flags, pairs; and the texts of errno.
+#include "fd_close.h"
 #include "fdset.h"
 
 #include <fcntl.h>
@@ -23,6 +24,20 @@ static napi_value close_fd(napi_env env, napi_callback_info info) {
   // close(2), "Dealing with error returns": on Linux the fd is closed even so, and must not be closed again.
   if (result < 0 && errno == EINTR) result = 0;
   return syscall_result(env, result);
+}
+
+static napi_value close_fd_at_once(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  int fd;
+  if (!take_args(env, info, 1, args) || !arg_fd(env, args[0], &fd)) return NULL;
+  return int_result(env, close_at_once(fd));
+}
+
+static napi_value close_fd_unattended(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  int fd;
+  if (!take_args(env, info, 1, args) || !arg_fd(env, args[0], &fd)) return NULL;
+  return int_result(env, close_unattended(fd));
 }
 
 static napi_value dup_fd(napi_env env, napi_callback_info info) {
@@ -92,6 +107,8 @@ static napi_value make_socket_pair(napi_env env, napi_callback_info info) {
 static const struct exported_function functions[] = {
     {"strerror", error_text},
     {"close", close_fd},
+    {"closeAtOnce", close_fd_at_once},
+    {"closeUnattended", close_fd_unattended},
     {"dup", dup_fd},
     {"getStatusFlags", get_status_flags},
     {"setStatusFlags", set_status_flags},

@@ -38,6 +38,7 @@
 // Of the fds of one message only the first is received. QEMU receives sixteen, gives the first to the command that
 // takes it and closes the others; dropped by the kernel they cost nothing. So MSG_CTRUNC is no error as long as one fd
 // came; where none did, the process is out of fds, and the connection cannot go on: an fd would be missing.
+#include "fd_close.h"
 #include "fd_socket.h"
 
 #include <fcntl.h>
@@ -85,11 +86,11 @@ static int grow_waiting(struct handle *handle) {
 static int add_waiting(struct handle *handle, int fd, int64_t start) {
   int error = grow_waiting(handle);
   if (error < 0) {
-    close(fd);
+    close_unattended(fd);
     return error;
   }
   if (is_reserved_fd(handle->shared, fd)) {
-    close(fd);
+    close_unattended(fd);
     fd = -1;
     // A peer can go on like that; who has taken none of so many will not miss the last.
     if (handle->waiting_count > MAX_REFUSED) return 0;
@@ -111,7 +112,7 @@ void settle_fds(struct handle *handle, int64_t before) {
   while (count < handle->waiting_count && handle->waiting[count].start < before) count++;
   if (count < 2) return;
   for (size_t i = 0; i < count - 1; i++) {
-    if (handle->waiting[i].fd >= 0) close(handle->waiting[i].fd);
+    if (handle->waiting[i].fd >= 0) close_unattended(handle->waiting[i].fd);
   }
   remove_waiting(handle, count - 1);
 }
@@ -126,7 +127,7 @@ int take_fd(struct handle *handle, int64_t before) {
 
 void close_waiting_fds(struct handle *handle) {
   for (size_t i = 0; i < handle->waiting_count; i++) {
-    if (handle->waiting[i].fd >= 0) close(handle->waiting[i].fd);
+    if (handle->waiting[i].fd >= 0) close_unattended(handle->waiting[i].fd);
   }
   free(handle->waiting);
   handle->waiting = NULL;

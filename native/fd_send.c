@@ -5,6 +5,7 @@
 // and its fds are duplicated: the caller may close its own when the call returns. After a partial write only bytes are
 // left, as the fds went with the first one; when the sendmsg that carried a message's fds has succeeded, the duplicates
 // are closed.
+#include "fd_close.h"
 #include "fd_socket.h"
 
 #include <fcntl.h>
@@ -51,7 +52,7 @@ static ssize_t send_message(int socket, struct iovec *iov, size_t iov_count, con
 // --- the queue ---
 
 static void close_fds(int *fds, size_t count) {
-  for (size_t i = 0; i < count; i++) close(fds[i]);
+  for (size_t i = 0; i < count; i++) close_unattended(fds[i]);
 }
 
 static void free_chunk(struct chunk *chunk) {

@@ -254,6 +254,7 @@ static napi_value submit(napi_env env, napi_callback_info info) {
 // --- an environment begins and ends ---
 
 static bool is_idle_job_of(const struct pool_task *task, void *owner) {
+  if (task->run != run_job) return false;
   const struct io_job *job = (const struct io_job *)task;
   // A close that was promised is made.
   return job->owner == owner && job->operation != &io_operations[IO_CLOSE];

@@ -1,10 +1,12 @@
-// What can be done to an fd at once? System calls that never wait for a disk or a peer. (Closing the last fd of a file
-// on a network filesystem can wait: io-pool.ts has a `close` for that.)
+// What can be done to an fd at once? System calls that never wait for a disk or a peer. (Closing can: an fd on a file that
+// somebody else has chosen is closed with closeAtOnce or closeUnattended, or with the `close` of io-pool.ts.)
 import { loadAddon } from './load.ts';
 import { checkResult } from './system-error.ts';
 
 interface FdOpsBinding {
   close(fd: number): number;
+  closeAtOnce(fd: number): number;
+  closeUnattended(fd: number): number;
   dup(fd: number): number;
   getStatusFlags(fd: number): number;
   setStatusFlags(fd: number, flags: number): number;
@@ -51,6 +53,24 @@ export const O: OpenFlags = Object.freeze({ ...binding.O });
  */
 export function closeFd(fd: number): void {
   checkResult(binding.close(fd), 'close');
+}
+
+/**
+ * Closes an fd if that cannot wait for anybody; tells whether it did. It asks no file system, so that it cannot wait
+ * itself: an fd on FUSE or NFS is left open, but also one on tmpfs or overlayfs.
+ * @throws SystemError EBADF; EIO and others where a file system reports late, and the fd is closed
+ */
+export function closeAtOnce(fd: number): boolean {
+  return checkResult(binding.closeAtOnce(fd), 'close') === 0;
+}
+
+/**
+ * Closes an fd whose file may be anything: now, or where that may wait, on a thread of the pool soon. Nobody is told
+ * when, nor of errors; the number must not be used any more.
+ * @throws SystemError EBADF
+ */
+export function closeUnattended(fd: number): void {
+  checkResult(binding.closeUnattended(fd), 'close');
 }
 
 /**

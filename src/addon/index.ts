@@ -4,7 +4,9 @@
 // that fails throws (or rejects with) SystemError. Sources: the man pages of section 2.
 export {
   O,
+  closeAtOnce,
   closeFd,
+  closeUnattended,
   dupFd,
   getCloseOnExec,
   getStatusFlags,

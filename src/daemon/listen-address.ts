@@ -1,8 +1,8 @@
 // Where does a server of ours listen? A socket address of QAPI becomes a listener: a Unix path, a TCP address, or a
 // listening socket that somebody has passed. Texts: docs/reference/storage-daemon.md section 5, fdset.md section 10.
 import { lookup } from 'node:dns/promises';
-import { fstatSync } from 'node:fs';
 
+import { SystemError } from '../addon/index.ts';
 import { FdsetError } from '../errors.ts';
 import type { OwnedFd } from '../fds/index.ts';
 import type { InetSocketAddress, SocketAddress, UnixSocketAddress } from '../qapi/index.ts';
@@ -78,14 +78,14 @@ async function resolveHost(host: string, ipv4: boolean, ipv6: boolean): Promise<
   throw addressError(`address resolution failed for ${host}: it has no address of a family that is wanted`);
 }
 
+// fstat(2) would tell whether it is a socket, and would wait for the server of a file that is none.
 function listenFd(name: string, fd: OwnedFd): Listener {
-  if (!fstatSync(fd.fd).isSocket()) {
-    fd.close();
-    throw addressError(`File descriptor '${name}' is not a socket`);
-  }
   try {
     return adoptListener(fd);
   } catch (error) {
+    const code = error instanceof SystemError ? error.errnoName : '';
+    // EBADF: O_PATH
+    if (code === 'ENOTSOCK' || code === 'EBADF') throw addressError(`File descriptor '${name}' is not a socket`, error);
     throw addressError(`File descriptor '${name}' cannot be listened on: ${reasonOf(error)}`, error);
   }
 }

@@ -136,16 +136,19 @@ export class FdsetTable {
 
   /**
    * Closes one fd of a set, or all of them. Dups live on.
+   * @returns a promise where a file keeps its close waiting, to be fulfilled when it is closed, or soon all the same
    * @throws FdsetError no such set, or no such fd in it
    */
-  remove(fdsetId: Int64, fd?: Int64): void {
+  remove(fdsetId: Int64, fd?: Int64): Promise<void> | undefined {
     const set = this.#sets.get(fdsetId);
     if (set === undefined) throw noSuchMember(fdsetId, fd);
     const first = fd === undefined ? 0 : set.fds.findIndex(({ owned }) => owned.fd === fd);
     if (first < 0) throw noSuchMember(fdsetId, fd);
     const removed = set.fds.splice(first, fd === undefined ? set.fds.length : 1);
     this.#dropIfEmpty(set);
-    for (const { owned } of removed) owned.close();
+    let last: Promise<void> | undefined;
+    for (const { owned } of removed) last = both(last, owned.closeInTime());
+    return last;
   }
 
   /** The sets by descending id, as query-fdsets lists them. Dups are not shown, but a set that has only dups is. */
@@ -194,7 +197,10 @@ export class FdsetTable {
 
   /** Closes every fd that the user gave. Dups belong to their holders, and their sets live until they close them. */
   [Symbol.dispose](): void {
-    for (const { id } of this.#sets.descending()) this.remove(id);
+    for (const set of this.#sets.descending()) {
+      for (const { owned } of set.fds.splice(0)) owned.close();
+      this.#dropIfEmpty(set);
+    }
   }
 
   #create(id: Int64): Fdset {
@@ -208,6 +214,10 @@ export class FdsetTable {
     set.alive = false;
     this.#sets.delete(set.id);
   }
+}
+
+function both(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  return one && other ? one.then(() => other) : (one ?? other);
 }
 
 /** Which fd serves these open flags? The access mode must be the same: one for both does not serve reading only. */

@@ -22,13 +22,14 @@ export class NamedFds {
 
   /**
    * closefd: closes the fd and forgets the name.
+   * @returns a promise where the file keeps its close waiting, to be fulfilled when it is closed, or soon all the same
    * @throws FdsetError no such name
    */
-  close(name: string): void {
+  close(name: string): Promise<void> | undefined {
     const fd = this.#fds.get(name);
     if (fd === undefined) throw noSuchName(name);
     this.#fds.delete(name);
-    fd.close();
+    return fd.closeInTime();
   }
 
   /**

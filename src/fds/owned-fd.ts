@@ -1,8 +1,12 @@
 // Who closes an fd? Its one owner, an OwnedFd.
-import { SystemError, closeFd, dupFd } from '../addon/index.ts';
+import { SystemError, close, closeAtOnce, closeUnattended, dupFd } from '../addon/index.ts';
 import { FdsetError } from '../errors.ts';
 
 const gone = -1;
+
+/** How long a close is waited for, in milliseconds, and how many may hang before nobody waits for a further one. */
+const patience = 2000;
+const mostHung = 16;
 
 /**
  * The one owner of an open fd: it is closed exactly once, or given away with {@link OwnedFd.move}. Using an owner that
@@ -36,16 +40,26 @@ export class OwnedFd {
   }
 
   /**
-   * Closes the fd now. Errors that a file system reports late (EIO, ENOSPC, EDQUOT) are left to those who flush: the fd
-   * is closed all the same.
+   * Closes the fd: now, or where the file may keep a close waiting (FUSE, a network, a terminal), on a thread soon.
+   * Errors that a file system reports late (EIO, ENOSPC, EDQUOT) are left to those who flush.
    * @throws FdsetError `ERR_FDSET_FD_GONE` the second time
    * @throws SystemError EBADF where someone else has closed the number, which is a bug of theirs
    */
   close(): void {
+    closeUnattended(this.move());
+  }
+
+  /**
+   * As {@link OwnedFd.close}, for those who tell a client that the file is closed: where it was not closed at once, the
+   * promise is fulfilled when it is, or after two seconds, which is as long as anyone waits for a file that hangs.
+   */
+  closeInTime(): Promise<void> | undefined {
+    const fd = this.move();
     try {
-      closeFd(this.move());
+      return closeAtOnce(fd) ? undefined : closePatiently(fd);
     } catch (error) {
       if (!(error instanceof SystemError) || error.errnoName === 'EBADF') throw error;
+      return undefined;
     }
   }
 
@@ -68,6 +82,20 @@ export class OwnedFd {
   [Symbol.dispose](): void {
     if (!this.closed) this.close();
   }
+}
+
+let closing = 0;
+
+async function closePatiently(fd: number): Promise<void> {
+  if (closing >= mostHung) return closeUnattended(fd);
+  closing++;
+  const closed = close(fd)
+    .catch(() => undefined)
+    .finally(() => closing--);
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<void>((resolve) => (timer = setTimeout(resolve, patience)));
+  await Promise.race([closed, tooLong]);
+  clearTimeout(timer);
 }
 
 function goneError(): FdsetError {
