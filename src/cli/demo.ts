@@ -13,6 +13,7 @@ import { describeSandbox, sandboxModes, type SandboxMode } from '../daemon/index
 import { NbdClient } from '../nbd/index.ts';
 import { CliError } from './cli-error.ts';
 import { ImageServer, type ServedImage, untilInterrupted } from './image-server.ts';
+import { interruption } from './interruption.ts';
 import { formatFdsets } from './ls.ts';
 import { openFile, openImage } from './open-file.ts';
 
@@ -32,6 +33,7 @@ function say(text: string): void {
 }
 
 async function demo({ sandbox }: { sandbox: SandboxMode }): Promise<void> {
+  const interrupted = interruption();
   const folder = mkdtempSync(join(tmpdir(), 'fdset-demo-'));
   try {
     const path = join(folder, 'sample.img');
@@ -40,7 +42,7 @@ async function demo({ sandbox }: { sandbox: SandboxMode }): Promise<void> {
     const writeFd = openFile(path, 'rw');
     try {
       say(`image    ${path}, opened read-only (fd ${image.fd.fd}) and read-write (fd ${writeFd.fd})`);
-      await serveSample({ image, writeFd, exportName: '' }, sandbox);
+      await serveSample({ image, writeFd, exportName: '' }, sandbox, interrupted);
     } finally {
       image.fd.close();
       writeFd.close();
@@ -62,29 +64,33 @@ function makeSampleImage(path: string): void {
   }
 }
 
-async function serveSample(served: ServedImage, sandbox: SandboxMode): Promise<void> {
-  const server = await ImageServer.start({ sandbox });
+async function serveSample(served: ServedImage, sandbox: SandboxMode, interrupted: Promise<never>): Promise<void> {
+  const server = await ImageServer.start({ sandbox, interrupted });
   try {
-    say(`daemon   process ${server.pid}, monitor ${server.qmpPath}`);
-    say(describeSandbox(server.sandbox).replace(/^sandbox: /, 'sandbox  '));
-    const client = await server.connect();
-    let fdsets: string;
-    try {
-      await passAndExport(server, client, served);
-      fdsets = formatFdsets(await client.execute('query-fdsets'));
-    } finally {
-      await client.close();
-    }
-    await compare(server, served);
-    if (sandbox === 'on') requireRefusals(server);
-    say(`\n${fdsets}\n\nNBD URI: ${server.uri(served.exportName)}`);
-    say(`try:     nbdinfo '${server.uri(served.exportName)}'\n         fdset ls ${server.qmpPath}`);
+    await Promise.race([prove(server, served, sandbox), interrupted]);
     if (!process.stdin.isTTY) return;
     say('Ctrl-C ends it.');
-    await untilInterrupted(server);
+    await untilInterrupted(server, interrupted);
   } finally {
     await server.close();
   }
+}
+
+async function prove(server: ImageServer, served: ServedImage, sandbox: SandboxMode): Promise<void> {
+  say(`daemon   process ${server.pid}, monitor ${server.qmpPath}`);
+  say(describeSandbox(server.sandbox).replace(/^sandbox: /, 'sandbox  '));
+  const client = await server.connect();
+  let fdsets: string;
+  try {
+    await passAndExport(server, client, served);
+    fdsets = formatFdsets(await client.execute('query-fdsets'));
+  } finally {
+    await client.close();
+  }
+  await compare(server, served);
+  if (sandbox === 'on') requireRefusals(server);
+  say(`\n${fdsets}\n\nNBD URI: ${server.uri(served.exportName)}`);
+  say(`try:     nbdinfo '${server.uri(served.exportName)}'\n         fdset ls ${server.qmpPath}`);
 }
 
 async function passAndExport(server: ImageServer, client: QmpClient, served: ServedImage): Promise<void> {

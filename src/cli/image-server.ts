@@ -27,6 +27,8 @@ export interface ImageServerOptions {
   readonly nbd?: SocketAddress | undefined;
   /** Users who may connect besides this one and root. */
   readonly allowUids?: readonly number[];
+  /** Rejects when the start is to be given up; see interruption.ts. */
+  readonly interrupted: Promise<never>;
 }
 
 /** A daemon that serves; `close` ends it. */
@@ -52,8 +54,8 @@ export class ImageServer {
     this.#close = close;
   }
 
-  /** Starts a daemon that serves nothing yet. */
-  static async start({ sandbox, nbd, allowUids = [] }: ImageServerOptions): Promise<ImageServer> {
+  /** Starts a daemon that serves nothing yet. Nothing is left of one that cannot start or is interrupted. */
+  static async start({ sandbox, nbd, allowUids = [], interrupted }: ImageServerOptions): Promise<ImageServer> {
     const folder = makeRuntimeFolder();
     const listeners: Listener[] = [];
     const close = (): void => {
@@ -75,7 +77,8 @@ export class ImageServer {
           { fd: nbdSocket.fd, childFd: nbdFd },
         ],
       });
-      return new ImageServer(daemon, await daemon.ready, qmpPath, nbdSocket.address, close);
+      const report = await readyDaemon(daemon, interrupted);
+      return new ImageServer(daemon, report, qmpPath, nbdSocket.address, close);
     } catch (error) {
       close();
       throw error;
@@ -144,14 +147,20 @@ async function sizeOfNode(client: QmpClient, name: string): Promise<number> {
   throw new CliError(`the daemon does not list the node ${name} that it has just made`);
 }
 
-/** Resolves at the first signal that ends a program. Rejects where the daemon ends by itself. */
-export async function untilInterrupted(server: ImageServer): Promise<void> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  let interrupt!: () => void;
-  const interrupted = new Promise<undefined>((resolve) => (interrupt = () => resolve(undefined)));
-  for (const signal of signals) process.on(signal, interrupt);
-  const exit = await Promise.race([interrupted, server.exit]);
-  for (const signal of signals) process.off(signal, interrupt);
+/** The daemon's word that it serves; where that does not come, the daemon is gone. */
+async function readyDaemon(daemon: StartedDaemon, interrupted: Promise<never>): Promise<SandboxReport> {
+  try {
+    return await Promise.race([daemon.ready, interrupted]);
+  } catch (error) {
+    daemon.kill('SIGTERM');
+    await daemon.exit;
+    throw error;
+  }
+}
+
+/** Resolves at an interruption. Rejects where the daemon ends by itself. */
+export async function untilInterrupted(server: ImageServer, interrupted: Promise<never>): Promise<void> {
+  const exit = await Promise.race([interrupted.catch(() => undefined), server.exit]);
   if (!exit) return;
   const how = exit.signal === null ? `ended with code ${exit.code}` : `was killed by ${exit.signal}`;
   // `quit` over QMP is a way to end it, too.

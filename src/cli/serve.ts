@@ -8,6 +8,7 @@ import { describeSandbox, sandboxModes, type SandboxMode } from '../daemon/index
 import { probeImageFormat, probeLength } from '../image/index.ts';
 import { CliError } from './cli-error.ts';
 import { ImageServer, type ServedImage, untilInterrupted } from './image-server.ts';
+import { interruption } from './interruption.ts';
 import { type Image, openFile, openImage } from './open-file.ts';
 import { formatSize } from './table.ts';
 
@@ -41,17 +42,19 @@ export function addServeCommand(program: Command): void {
 }
 
 async function serve(paths: string[], options: ServeOptions): Promise<void> {
+  const interrupted = interruption();
   const images = openImages(paths, options);
   try {
     const server = await ImageServer.start({
       sandbox: options.sandbox,
       allowUids: options.allowUid,
       nbd: nbdAddress(options),
+      interrupted,
     });
     try {
-      const sizes = await exportAll(server, images);
+      const sizes = await Promise.race([exportAll(server, images), interrupted]);
       process.stdout.write(options.json ? asJson(server, images, sizes) : asText(server, images, sizes));
-      await untilInterrupted(server);
+      await untilInterrupted(server, interrupted);
     } finally {
       await server.close();
     }

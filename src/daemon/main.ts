@@ -17,7 +17,7 @@ import { runDaemon } from './run-daemon.ts';
 import { type SandboxMode, sandboxModes, takeOrder } from './sandbox-order.ts';
 import { describeSandbox } from './sandbox-report.ts';
 import { enterSandbox } from './sandbox.ts';
-import { startDaemon } from './starter.ts';
+import { startDaemon, type StartedDaemon } from './starter.ts';
 import { storageDaemonHelp } from './help.ts';
 
 /** The script of the daemon's own process, which imports nothing but this package. */
@@ -90,22 +90,35 @@ async function runHere(commandLine: CommandLine, order: ReturnType<typeof takeOr
 }
 
 async function runStarter(commandLine: CommandLine, mode: SandboxMode): Promise<number> {
+  let daemon: StartedDaemon | undefined;
+  let interrupted = false;
+  const interrupt = (): void => {
+    interrupted = true;
+    daemon?.kill('SIGTERM');
+  };
+  // From before the first socket is bound: what is bound is removed again.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   const inherited = new InheritedFds();
   const handed = await handOver(commandLine, inherited);
   let removePidFile = () => {};
   try {
+    if (interrupted) return 0;
     const allowed = commandLine.first
       .filter(({ name }) => name === 'allow-uid')
       .flatMap(({ value }) => ['--allow-uid', value]);
-    const daemon = startDaemon({ mode, script: daemonScript, args: [...handed.args, ...allowed], fds: handed.fds });
+    daemon = startDaemon({ mode, script: daemonScript, args: [...handed.args, ...allowed], fds: handed.fds });
     inherited.close();
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => daemon.kill('SIGTERM'));
     process.stderr.write(`fdset-storage-daemon: ${describeSandbox(await daemon.ready)}\n`);
     const pidFile = lastValue(commandLine, 'pidfile');
     if (pidFile !== undefined) removePidFile = writePidFile(pidFile);
     const { code, signal } = await daemon.exit;
     if (signal !== null) throw new FdsetError('ERR_FDSET_DAEMON', `the daemon was killed by ${signal}`);
     return code ?? 1;
+  } catch (error) {
+    daemon?.kill('SIGTERM');
+    await daemon?.exit;
+    if (interrupted) return 0; // it was asked to end before it could do so in order
+    throw error;
   } finally {
     removePidFile();
     handed.close();

@@ -107,6 +107,16 @@ test('without a socket it runs until a signal ends it', async () => {
   assert.equal(existsSync(pidFile), false);
 });
 
+test('a starter that is ended before its daemon serves removes what it has bound', async () => {
+  const socket = join(folder, 'ended.sock');
+  const monitor = ['--chardev', `socket,id=c,path=${socket},server=on,wait=off`, '--monitor', 'c'];
+  const starter = new FdsetProcess('storage-daemon', '--sandbox', 'try', ...monitor);
+  for (let tries = 0; !existsSync(socket) && tries < 4000; tries++) await new Promise((r) => setTimeout(r, 2));
+  const { code, stderr } = await starter.end('SIGTERM');
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(existsSync(socket), false);
+});
+
 /** Connects as soon as it can be done: the socket is there a moment before it listens. */
 async function connectEarly(socket: string): Promise<QmpClient> {
   for (let tries = 0; ; tries++) {
