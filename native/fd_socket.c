@@ -1,15 +1,17 @@
 // How does a socket live on Node's event loop? A handle is an fd, a uv_poll and a callback into JavaScript.
 //
-// JavaScript knows a handle by a number (slot and generation), so that nothing depends on the garbage collector: a
-// handle holds its callback strongly until the close event, its last. A callback may do anything, destroy its handle
-// included: after each the handle is looked at again, and its memory lives until libuv has let go of it. A callback
-// that throws destroys its channel; the error goes where those of all event-loop callbacks go (uncaughtException).
+// JavaScript knows a handle by a number, so that nothing depends on the garbage collector: a handle holds its callback
+// strongly until the close event, its last. A callback may do anything, destroy its handle included: after each the
+// handle is looked at again, and its memory lives until libuv has let go of it. A callback that throws destroys its
+// channel; the error goes where those of all event-loop callbacks go (uncaughtException).
 //
 // Closing: uv_poll_stop, uv_close, close(fd), at once; freed, and told to JavaScript, in the close callback. When an
 // environment ends (a worker thread, process.exit), its cleanup hook closes every handle with all fds it owns.
 #include "fd_socket.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,47 +19,46 @@
 #define SEND_BYTES ((size_t)64 * 1024)
 // Connections accepted before the rest of the loop gets its turn.
 #define ACCEPT_BATCH 32
-#define SLOT_BITS 20
-#define SLOTS_MAX ((size_t)1 << SLOT_BITS)
-#define GENERATIONS 2048U
 
 // --- numbers for handles ---
 
-static int register_handle(struct socket_env *shared, struct handle *handle) {
-  size_t slot = 0;
-  while (slot < shared->id_count && shared->by_id[slot] != NULL) slot++;
-  if (slot == shared->id_count) {
-    size_t count = slot == 0 ? 16 : 2 * slot;
-    if (count > SLOTS_MAX) return -EMFILE;
-    struct handle **by_id = realloc(shared->by_id, count * sizeof(struct handle *));
-    if (by_id == NULL) return -ENOMEM;
-    for (size_t i = slot; i < count; i++) by_id[i] = NULL;
-    shared->by_id = by_id;
-    shared->id_count = count;
-  }
-  shared->generation = (shared->generation + 1) % GENERATIONS;
-  shared->by_id[slot] = handle;
-  handle->id = (int)(shared->generation << SLOT_BITS | (unsigned)slot);
-  handle->next = shared->handles;
-  if (handle->next != NULL) handle->next->previous = handle;
-  shared->handles = handle;
-  return 0;
+static struct handle **bucket_of(struct socket_env *shared, int id) {
+  return &shared->buckets[(unsigned)id % COUNT_OF(shared->buckets)];
 }
 
-static void unregister_handle(struct handle *handle) {
-  struct socket_env *shared = handle->shared;
-  shared->by_id[(unsigned)handle->id & (SLOTS_MAX - 1)] = NULL;
-  if (handle->previous == NULL) shared->handles = handle->next;
-  else handle->previous->next = handle->next;
-  if (handle->next != NULL) handle->next->previous = handle->previous;
+static struct handle *find_any(struct socket_env *shared, int id) {
+  struct handle *handle = *bucket_of(shared, id);
+  while (handle != NULL && handle->id != id) handle = handle->next_in_bucket;
+  return handle;
 }
 
 // The open handle with this number, or NULL.
 static struct handle *find_handle(struct socket_env *shared, int id) {
-  size_t slot = (unsigned)id & (SLOTS_MAX - 1);
-  if (shared == NULL || slot >= shared->id_count) return NULL;
-  struct handle *handle = shared->by_id[slot];
-  return handle == NULL || handle->id != id || handle->closing ? NULL : handle;
+  struct handle *handle = shared == NULL ? NULL : find_any(shared, id);
+  return handle == NULL || handle->closing ? NULL : handle;
+}
+
+static void register_handle(struct socket_env *shared, struct handle *handle) {
+  do {
+    shared->last_id = shared->last_id == INT32_MAX ? 0 : shared->last_id + 1;
+  } while (find_any(shared, shared->last_id) != NULL);
+  handle->id = shared->last_id;
+  struct handle **bucket = bucket_of(shared, handle->id);
+  handle->next_in_bucket = *bucket;
+  *bucket = handle;
+  handle->next = shared->handles;
+  if (handle->next != NULL) handle->next->previous = handle;
+  shared->handles = handle;
+}
+
+static void unregister_handle(struct handle *handle) {
+  struct socket_env *shared = handle->shared;
+  struct handle **place = bucket_of(shared, handle->id);
+  while (*place != handle) place = &(*place)->next_in_bucket;
+  *place = handle->next_in_bucket;
+  if (handle->previous == NULL) shared->handles = handle->next;
+  else handle->previous->next = handle->next;
+  if (handle->next != NULL) handle->next->previous = handle->previous;
 }
 
 // --- calls into JavaScript ---
@@ -278,24 +279,23 @@ static void free_shared(napi_env env, void *data) {
   struct socket_env *shared = data;
   receive_free(shared);
   free(shared->send_buffer);
-  free(shared->by_id);
   free(shared);
 }
 
 static void free_receive_buffer(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  free(data);
+  unmap_batch(data);
 }
 
 // The receive buffer belongs to its ArrayBuffer: JavaScript may look at it as long as it likes.
 static bool make_receive_buffer(napi_env env, struct socket_env *shared) {
   napi_value array = NULL;
-  shared->receive_buffer = malloc(BATCH_BYTES);
+  shared->receive_buffer = map_batch();
   if (shared->receive_buffer == NULL) return false;
   if (napi_create_external_buffer(env, BATCH_BYTES, shared->receive_buffer, free_receive_buffer, NULL, &array) !=
       napi_ok) {
-    free(shared->receive_buffer);
+    unmap_batch(shared->receive_buffer);
     shared->receive_buffer = NULL;
     return false;
   }
@@ -331,15 +331,28 @@ static bool hold_callback(napi_env env, struct handle *handle, napi_value callba
          napi_async_init(env, NULL, name, &handle->context) == napi_ok;
 }
 
+// What kind of socket is it, and is it one for a channel? 0 or -errno.
+static int prepare_channel(struct handle *handle) {
+  int domain = 0, type = 0, on = 1;
+  socklen_t length = sizeof domain;
+  if (getsockopt(handle->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0) return -errno;
+  length = sizeof type;
+  if (getsockopt(handle->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return -errno;
+  if (type != SOCK_STREAM) return -EPROTOTYPE;
+  if (domain == AF_UNIX) return receive_prepare(handle);
+  handle->receives_fds = false;
+  // Messages are small and each is waited for: Nagle's algorithm would hold them back.
+  if (domain == AF_INET || domain == AF_INET6) setsockopt(handle->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return 0;
+}
+
 // 0, and the handle owns its fd; or -errno.
 static int open_handle(napi_env env, struct handle *handle, napi_value callback) {
-  int error = handle->kind == HANDLE_CHANNEL ? receive_prepare(handle) : 0;
+  int error = handle->kind == HANDLE_CHANNEL ? prepare_channel(handle) : 0;
   if (error < 0) return error;
   if (!hold_callback(env, handle, callback)) return -ENOMEM;
-  error = register_handle(handle->shared, handle);
-  if (error < 0) return error;
   error = init_poll(handle);
-  if (error < 0) unregister_handle(handle);
+  if (error == 0) register_handle(handle->shared, handle);
   return error;
 }
 

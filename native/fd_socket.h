@@ -2,7 +2,7 @@
 // them), a listener or a connector; and the state that all handles of one environment share.
 //
 //   fd_socket.c       life of a handle: open, poll, call into JavaScript, close; the exports
-//   fd_receive.c      which byte did an fd come with? Reading, and the fds that nobody has taken yet
+//   fd_receive.c      which byte did an fd come with? Reading, with the files that fd_receive.h names
 //   fd_send.c         the queue of what the kernel did not take at once, and the fds in it
 //   socket_address.c  making, binding and connecting sockets; addresses; peer credentials
 #ifndef FDSET_FD_SOCKET_H
@@ -47,7 +47,7 @@ struct socket_env;
 
 struct handle {
   struct socket_env *shared;
-  struct handle *previous, *next;
+  struct handle *previous, *next, *next_in_bucket;
   enum handle_kind kind;
   int id;
   int fd; // -1 once closed
@@ -77,7 +77,9 @@ struct handle {
   bool end_wanted, end_sent;
 };
 
+struct view;
 struct chain;
+struct pairs;
 
 struct socket_env {
   napi_env env;
@@ -85,24 +87,28 @@ struct socket_env {
   napi_async_cleanup_hook_handle hook;
   bool ending;
   struct handle *handles; // all that are open or closing
-  struct handle **by_id;
-  size_t id_count;
-  unsigned generation;
-  uint8_t *receive_buffer; // BATCH_BYTES, lent to JavaScript during a data event; owned by its ArrayBuffer
+  struct handle *buckets[1024]; // the same, by the number that JavaScript knows
+  int last_id;
+  uint8_t *receive_buffer; // of map_batch, lent to JavaScript during a data event; owned by its ArrayBuffer
   napi_ref receive_array;
-  uint8_t *scratch; // BATCH_BYTES, then a page that cannot be touched
-  size_t page;
+  uint8_t *scratch; // of map_batch
+  // what fd_receive.h declares, in one piece of memory each
+  struct view *view;
   struct chain *chain;
+  struct pairs *pairs;
   uint8_t *send_buffer;
   long fd_limit;
 };
 
-// --- fd_receive.c ---
+// --- fd_receive.c and its files ---
 
+// BATCH_BYTES, and then a page that cannot be touched; NULL where memory is lacking.
+uint8_t *map_batch(void);
+void unmap_batch(uint8_t *batch);
 // False where memory is lacking.
 bool receive_init(struct socket_env *shared);
 void receive_free(struct socket_env *shared);
-// Gets a socket ready for the reads below: 0 or -errno.
+// Gets a Unix socket ready for the reads below: 0 or -errno.
 int receive_prepare(struct handle *handle);
 // Reads at most one batch into the receive buffer. Its length, 0 at the end of the stream, or -errno: EAGAIN where
 // there is nothing, EMFILE where the process is out of fds and fds of a message were lost.
@@ -115,7 +121,7 @@ int take_fd(struct handle *handle, int64_t before);
 void close_waiting_fds(struct handle *handle);
 // Would an fd with this number eat into the reserve?
 bool is_reserved_fd(struct socket_env *shared, int fd);
-// Do chained reads work on this kernel, and are they used? For tests and measurements; see the top of fd_receive.c.
+// Do chained reads work on this kernel, and are they used? For tests and measurements; see chained_reads.c.
 bool chained_reads(void);
 void set_chained_reads(bool on);
 

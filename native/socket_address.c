@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,8 +108,6 @@ static napi_value set_option(napi_env env, napi_callback_info info) {
   } options[] = {
       {"reuseAddress", SOL_SOCKET, SO_REUSEADDR},
       {"ipv6Only", IPPROTO_IPV6, IPV6_V6ONLY},
-      {"noDelay", IPPROTO_TCP, TCP_NODELAY},
-      {"keepAlive", SOL_SOCKET, SO_KEEPALIVE},
   };
   napi_value args[3];
   int fd;

@@ -87,9 +87,9 @@ export function socketReceiveBuffer(): Buffer {
 /**
  * Puts a stream socket on the event loop. It owns `fd` from now on, unless it is a connector.
  *
- * O_NONBLOCK is set on the open file description.
+ * O_NONBLOCK is set on the open file description, and TCP_NODELAY on a channel over TCP.
  * @param receivesFds false: fds that a peer sends are dropped by the kernel
- * @throws SystemError, and then the fd is still the caller's
+ * @throws SystemError ENOTSOCK, EPROTOTYPE (no stream socket); then the fd is still the caller's
  */
 export function socketOpen(fd: number, kind: number, receivesFds: boolean, onEvent: SocketCallback): SocketHandle {
   return checkResult(binding.socketOpen(fd, kind, receivesFds, onEvent), 'epoll_ctl');
@@ -138,7 +138,7 @@ export const socketDestroy: (handle: SocketHandle) => void = binding.socketDestr
 /** Bytes that the kernel has not taken yet. */
 export const socketBufferedBytes: (handle: SocketHandle) => number = binding.socketBufferedBytes;
 
-/** For tests and measurements: see the top of native/fd_receive.c. Whether chained reads are used from now on. */
+/** For tests and measurements: see native/chained_reads.c. Whether chained reads are used from now on. */
 export const socketChainedReads: (on: boolean) => boolean = binding.socketChainedReads;
 
 const calls = ['', 'recvmsg', 'sendmsg', 'recvmsg', 'epoll_ctl'] as const;
@@ -156,7 +156,7 @@ export function socketError(errno: number, call: number): FdsetError | undefined
 // -- making, binding and connecting
 
 /** Switches of setsockopt(2). */
-export type SocketOption = 'reuseAddress' | 'ipv6Only' | 'noDelay' | 'keepAlive';
+export type SocketOption = 'reuseAddress' | 'ipv6Only';
 
 /**
  * The address of a path, or of an abstract name (a leading NUL).

@@ -19,7 +19,6 @@ import {
   socketPeerCred,
   socketReceiveBuffer,
   socketRef,
-  socketSetOption,
   socketSettleFds,
   socketTakeFd,
   socketWrite,
@@ -85,8 +84,6 @@ export class Channel {
   constructor(fd: OwnedFd, handlers: ChannelHandlers, options: ChannelOptions) {
     this.#handlers = handlers;
     this.#peer = socketPeerCred(fd.fd);
-    // Messages are small and each is waited for: Nagle's algorithm would hold them back.
-    if (this.#peer === undefined) socketSetOption(fd.fd, 'noDelay', true);
     const onEvent = (event: number, first: number, second: number): void => this.#event(event, first, second);
     this.#handle = socketOpen(fd.fd, SocketKind.channel, options.receiveFds ?? true, onEvent);
     fd.move();
@@ -203,7 +200,6 @@ export class Channel {
   /** Ends the sending side when everything is sent. When the peer has ended too, the channel closes. */
   end(): void {
     if (this.#closing || this.#ended) return;
-    this.#corks = 0;
     this.#sendCorked();
     this.#ended = true;
     socketEnd(this.#handle);

@@ -91,6 +91,29 @@ for (const chained of [true, false]) {
     test('a message that is larger than a batch', () =>
       run([plain(5), withFile(150_000, 1)], [plain(300_000), withFile(10, 2)], [withFile(300_000, 3), withFile(1, 4)]));
 
+    test('more bytes than a batch holds, in messages that do not fill it to the byte', () =>
+      run(
+        Array.from({ length: 40 }, (_, i) => withFile(4500 + i, i % 16)),
+        Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? plain(9000) : withFile(9001, i % 16))),
+      ));
+
+    test('every second message has an fd', () =>
+      run(
+        Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? plain(60 + i) : withFile(90, i % 16))),
+        Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? plain(60) : withFile(1 + (i % 7), i % 16))),
+        Array.from({ length: 30 }, (_, i) => (i % 2 === 0 || i > 20 ? withFile(90, i % 16) : plain(60))),
+      ));
+
+    test('glued messages, the last of which does not fit into a batch', () =>
+      run(
+        [plain(10), withFile(10, 1)],
+        [plain(30_000), plain(30_000), plain(30_000), plain(30_000), withFile(30_000, 2), withFile(10, 3)],
+        [plain(10), withFile(10, 4)],
+        [plain(30_000), plain(30_000), plain(30_000), plain(30_000), plain(20_000), withFile(10, 5), withFile(10, 6)],
+        [plain(10), withFile(10, 7)],
+        [plain(131_062), withFile(10, 8)],
+      ));
+
     test('a batch that is full to the byte', async () => {
       for (const size of [131_070, 131_071, 131_072, 131_073]) {
         await run([plain(size), withFile(3, 1), plain(3)]);

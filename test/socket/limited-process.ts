@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 import { socketPair } from '../../src/addon/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import { type Channel, connectUnix, listenUnix, openChannel } from '../../src/socket/index.ts';
+import { type Channel, connectUnix, listenUnix } from '../../src/socket/index.ts';
 import { openFds } from '../open-fds.ts';
-import { Deferred, spins, turns, until } from './socket-peers.ts';
+import { Deferred, openFdCount, spins, turns, unreferencedChannel, until } from './socket-peers.ts';
 
 /** What the scene prints, run in a process that may have `limit` open files. */
 export function runLimited(scene: string, limit: number): unknown {
@@ -25,8 +25,8 @@ function openUpTo(number: number): number[] {
 
 function pair(close: (error: Error | undefined) => void): [Channel, Channel] {
   const [left, right] = socketPair();
-  const reader = openChannel(new OwnedFd(left), { close: (_, error) => close(error) });
-  return [reader, openChannel(new OwnedFd(right), {})];
+  const reader = unreferencedChannel(new OwnedFd(left), { close: (_, error) => close(error) });
+  return [reader, unreferencedChannel(new OwnedFd(right), {})];
 }
 
 const scenes: Record<string, () => Promise<unknown>> = {
@@ -71,13 +71,14 @@ const scenes: Record<string, () => Promise<unknown>> = {
     const error = (await closed.promise) as Error & { code: string };
     for (const fd of fds) closeSync(fd);
     writer.destroy();
-    return { code: error.code, message: error.message, leaked: openFds().size - before + 2 };
+    await openFdCount(before - 2);
+    return { code: error.code, message: error.message };
   },
 
   async 'accept-beyond-limit'() {
     const listener = listenUnix('@fdset-test-accept-' + process.pid);
     const accepted: Channel[] = [];
-    listener.onConnection = (fd) => accepted.push(openChannel(fd, {}));
+    listener.onConnection = (fd) => accepted.push(unreferencedChannel(fd, {}));
     const fds = openUpTo(40);
     const clients: OwnedFd[] = [];
     for (let i = 0; i < 8; i++) clients.push(await connectUnix('@fdset-test-accept-' + process.pid));

@@ -15,11 +15,10 @@ import {
   type Listener,
   listenInet,
   listenUnix,
-  openChannel,
 } from '../../src/socket/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { runLimited } from './limited-process.ts';
-import { Deferred, temporaryFolder, turns, until } from './socket-peers.ts';
+import { Deferred, temporaryFolder, turns, unreferencedChannel, until } from './socket-peers.ts';
 
 checkOpenFds();
 
@@ -92,13 +91,13 @@ describe('a listener', () => {
     const listener = listenInet('127.0.0.1', 0);
     const got: string[] = [];
     listener.onConnection = (fd) => {
-      openChannel(fd, {
+      unreferencedChannel(fd, {
         data: (channel, bytes) => void channel.write(Buffer.from(bytes)),
         end: (channel) => channel.end(),
       });
     };
     assert.ok(listener.address.type === 'inet');
-    const client = openChannel(await connectInet('localhost', listener.address.port), {
+    const client = unreferencedChannel(await connectInet('localhost', listener.address.port), {
       data: (_, bytes) => void got.push(Buffer.from(bytes).toString()),
     });
     assert.equal(client.peerCred(), undefined);
@@ -237,7 +236,7 @@ describe('a listener', () => {
     const accepted = new Deferred<OwnedFd>();
     listener.onConnection = (fd) => accepted.resolve(fd);
     const got: string[] = [];
-    const client = openChannel(await connectUnix(path), {
+    const client = unreferencedChannel(await connectUnix(path), {
       data: (_, bytes) => void got.push(Buffer.from(bytes).toString()),
     });
     const socket = new net.Socket({ fd: (await accepted.promise).move(), readable: true, writable: true });

@@ -4,9 +4,18 @@ import { closeSync, openSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
 import { closeFd, dupFd } from '../../src/addon/index.ts';
-import { type Channel, openChannel } from '../../src/socket/index.ts';
+import type { Channel } from '../../src/socket/index.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
-import { channelAndPeer, channelPair, Deferred, MarkedFiles, turns, until } from './socket-peers.ts';
+import {
+  channelAndPeer,
+  channelPair,
+  Deferred,
+  MarkedFiles,
+  turns,
+  unreferencedChannel,
+  until,
+  openFdCount,
+} from './socket-peers.ts';
 
 checkOpenFds();
 
@@ -113,7 +122,7 @@ describe('sending', () => {
     assert.ok(openFds().size > before + 40, 'nothing was duplicated: this tests nothing');
     writer.destroy();
     reader.destroy();
-    assert.equal(openFds().size, before);
+    await openFdCount(before);
     await turns();
   });
 
@@ -215,7 +224,7 @@ describe('sending', () => {
     const expected = writer.bufferedBytes;
     writer.end();
     assert.throws(() => writer.write('x'), { code: 'ERR_FDSET_CHANNEL' });
-    const reader = openChannel(peer, {
+    const reader = unreferencedChannel(peer, {
       data: (_, bytes) => void (length += bytes.length),
       end: () => ended.resolve(),
     });

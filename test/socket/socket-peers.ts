@@ -7,17 +7,25 @@ import { after, before } from 'node:test';
 import { socketPair } from '../../src/addon/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
 import { type Channel, type ChannelHandlers, type ChannelOptions, openChannel } from '../../src/socket/index.ts';
+import { openFds } from '../open-fds.ts';
+
+/** A channel that does not keep the process alive: a test that fails shall not hang as well. */
+export function unreferencedChannel(fd: OwnedFd, handlers: ChannelHandlers = {}, options?: ChannelOptions): Channel {
+  const channel = openChannel(fd, handlers, options);
+  channel.unref();
+  return channel;
+}
 
 /** A channel and the fd of its peer, which the caller closes or opens. */
 export function channelAndPeer(handlers: ChannelHandlers, options?: ChannelOptions): [Channel, OwnedFd] {
   const [left, right] = socketPair();
-  return [openChannel(new OwnedFd(left), handlers, options), new OwnedFd(right)];
+  return [unreferencedChannel(new OwnedFd(left), handlers, options), new OwnedFd(right)];
 }
 
 /** Two channels, connected. */
 export function channelPair(left: ChannelHandlers, right: ChannelHandlers): [Channel, Channel] {
   const [channel, peer] = channelAndPeer(left);
-  return [channel, openChannel(peer, right)];
+  return [channel, unreferencedChannel(peer, right)];
 }
 
 /** The name of a folder that exists while the tests of this suite run. */
@@ -60,13 +68,19 @@ export class MarkedFiles {
   }
 }
 
-/** A promise with its resolve. */
+/** A promise with its resolve; rejected where that takes too long. */
 export class Deferred<T = void> {
   readonly promise: Promise<T>;
   resolve!: (value: T) => void;
 
   constructor() {
-    this.promise = new Promise((resolve) => (this.resolve = resolve));
+    this.promise = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('waited in vain')), 10_000);
+      this.resolve = (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      };
+    });
   }
 }
 
@@ -81,6 +95,11 @@ export async function until(condition: () => boolean): Promise<void> {
     if (i > 5000) throw new Error('waited in vain');
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+}
+
+/** Waits until so many fds are open: what may take long to close is closed on another thread. */
+export async function openFdCount(count: number): Promise<void> {
+  await until(() => openFds().size === count);
 }
 
 /** Whether this process was busy nearly all of the time that `wait` took: an event loop that spins. */

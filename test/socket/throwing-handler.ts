@@ -2,9 +2,9 @@
 // what was seen.
 import { openSync } from 'node:fs';
 
-import { type Channel, openChannel } from '../../src/socket/index.ts';
+import type { Channel } from '../../src/socket/index.ts';
 import { openFds } from '../open-fds.ts';
-import { channelAndPeer, channelPair, turns, until } from './socket-peers.ts';
+import { channelAndPeer, channelPair, openFdCount, turns, unreferencedChannel, until } from './socket-peers.ts';
 
 const when = process.argv[2];
 const uncaught: string[] = [];
@@ -31,7 +31,7 @@ function undefinedHandler(): void {
   // what is not under test
 }
 
-const writer = openChannel(peer, {});
+const writer = unreferencedChannel(peer, {});
 writer.pause();
 while (channel.write(Buffer.alloc(100_000), [file]));
 writer.write('one', [file]);
@@ -49,6 +49,7 @@ await turns();
 let others = 'dead';
 left.write('alive');
 await until(() => left.bytesReceived === 5).then(() => (others = 'alive'));
-console.log(JSON.stringify({ uncaught, closed, others, leaked: openFds().size - before }));
+await openFdCount(before);
+console.log(JSON.stringify({ uncaught, closed, others }));
 left.destroy();
 right.destroy();
