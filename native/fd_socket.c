@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEND_BYTES ((size_t)64 * 1024)
 // Connections accepted before the rest of the loop gets its turn.
 #define ACCEPT_BATCH 32
 
@@ -32,8 +31,7 @@ static struct handle *find_any(struct socket_env *shared, int id) {
   return handle;
 }
 
-// The open handle with this number, or NULL.
-static struct handle *find_handle(struct socket_env *shared, int id) {
+struct handle *find_handle(struct socket_env *shared, int id) {
   struct handle *handle = shared == NULL ? NULL : find_any(shared, id);
   return handle == NULL || handle->closing ? NULL : handle;
 }
@@ -72,8 +70,6 @@ static bool surface_exception(napi_env env) {
   return true;
 }
 
-static void close_handle(struct handle *handle);
-
 // Calls the handle's callback. It may have closed the handle, and if it throws it has.
 static void emit(struct handle *handle, enum socket_event event, double first, double second) {
   struct socket_env *shared = handle->shared;
@@ -100,7 +96,7 @@ static void end_environment_if_done(struct socket_env *shared) {
   napi_remove_async_cleanup_hook(hook);
 }
 
-static void free_handle(struct handle *handle) {
+void free_handle(struct handle *handle) {
   napi_env env = handle->shared->env;
   if (handle->context != NULL) napi_async_destroy(env, handle->context);
   if (handle->on_event != NULL) napi_delete_reference(env, handle->on_event);
@@ -120,7 +116,7 @@ static void on_closed(uv_handle_t *poll) {
   end_environment_if_done(shared);
 }
 
-static void close_handle(struct handle *handle) {
+void close_handle(struct handle *handle) {
   if (handle->closing) return;
   handle->closing = true;
   uv_poll_stop(handle->poll);
@@ -132,7 +128,7 @@ static void close_handle(struct handle *handle) {
   free_queue(handle);
 }
 
-static void fail(struct handle *handle, int error, enum socket_call call) {
+void fail_handle(struct handle *handle, int error, enum socket_call call) {
   if (handle->closing) return;
   handle->close_errno = error;
   handle->close_call = call;
@@ -143,8 +139,7 @@ static void fail(struct handle *handle, int error, enum socket_call call) {
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-// Waits for what the handle's state asks for.
-static void update_poll(struct handle *handle) {
+void update_poll(struct handle *handle) {
   if (handle->closing) return;
   int events = 0;
   if (handle->kind == HANDLE_CONNECTOR) events = UV_WRITABLE;
@@ -153,27 +148,26 @@ static void update_poll(struct handle *handle) {
   if (events == handle->polled) return;
   handle->polled = events;
   int error = events == 0 ? uv_poll_stop(handle->poll) : uv_poll_start(handle->poll, events, on_poll);
-  if (error < 0) fail(handle, -error, CALL_POLL);
+  if (error < 0) fail_handle(handle, -error, CALL_POLL);
 }
 
 // --- a channel ---
 
-static void close_if_both_ended(struct handle *handle) {
+void close_if_both_ended(struct handle *handle) {
   if (handle->end_received && handle->end_sent) close_handle(handle);
 }
 
-// Ends the sending side once nothing is queued.
-static void finish_sending(struct handle *handle) {
+void finish_sending(struct handle *handle) {
   if (!handle->end_wanted || handle->end_sent || handle->first_chunk != NULL) return;
   handle->end_sent = true;
-  if (shutdown(handle->fd, SHUT_WR) < 0 && errno != ENOTCONN) fail(handle, errno, CALL_SENDMSG);
+  if (shutdown(handle->fd, SHUT_WR) < 0 && errno != ENOTCONN) fail_handle(handle, errno, CALL_SENDMSG);
 }
 
 static void on_writable(struct handle *handle) {
   if (handle->first_chunk == NULL) return;
   int error = send_queued(handle);
   if (error < 0) {
-    fail(handle, -error, CALL_SENDMSG);
+    fail_handle(handle, -error, CALL_SENDMSG);
     return;
   }
   if (handle->first_chunk != NULL) return;
@@ -185,9 +179,9 @@ static void on_readable(struct handle *handle) {
   ssize_t count = receive_batch(handle);
   if (count == -EAGAIN) return;
   if (count == -EMFILE) {
-    fail(handle, EMFILE, CALL_OUT_OF_FDS);
+    fail_handle(handle, EMFILE, CALL_OUT_OF_FDS);
   } else if (count < 0) {
-    fail(handle, (int)-count, CALL_RECVMSG);
+    fail_handle(handle, (int)-count, CALL_RECVMSG);
   } else if (count == 0) {
     handle->end_received = true;
     emit(handle, EVENT_END, 0, 0);
@@ -263,8 +257,6 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 // --- opening ---
 
-static struct socket_env *shared_of(napi_env env) { return part_state(env, PART_FD_SOCKET); }
-
 static void on_environment_end(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   struct socket_env *shared = data;
@@ -272,14 +264,6 @@ static void on_environment_end(napi_async_cleanup_hook_handle hook, void *data) 
   for (struct handle *handle = shared->handles; handle != NULL; handle = handle->next) close_handle(handle);
   napi_delete_reference(shared->env, shared->receive_array);
   end_environment_if_done(shared);
-}
-
-static void free_shared(napi_env env, void *data) {
-  (void)env;
-  struct socket_env *shared = data;
-  receive_free(shared);
-  free(shared->send_buffer);
-  free(shared);
 }
 
 static void free_receive_buffer(napi_env env, void *data, void *hint) {
@@ -302,8 +286,7 @@ static bool make_receive_buffer(napi_env env, struct socket_env *shared) {
   return napi_create_reference(env, array, 1, &shared->receive_array) == napi_ok;
 }
 
-// What the first handle of an environment needs.
-static bool set_up(napi_env env, struct socket_env *shared) {
+bool set_up_sockets(napi_env env, struct socket_env *shared) {
   if (shared->hook != NULL) return true;
   shared->send_buffer = malloc(SEND_BYTES);
   return shared->send_buffer != NULL && receive_init(shared) && make_receive_buffer(env, shared) &&
@@ -346,234 +329,11 @@ static int prepare_channel(struct handle *handle) {
   return 0;
 }
 
-// 0, and the handle owns its fd; or -errno.
-static int open_handle(napi_env env, struct handle *handle, napi_value callback) {
+int open_handle(napi_env env, struct handle *handle, napi_value callback) {
   int error = handle->kind == HANDLE_CHANNEL ? prepare_channel(handle) : 0;
   if (error < 0) return error;
   if (!hold_callback(env, handle, callback)) return -ENOMEM;
   error = init_poll(handle);
   if (error == 0) register_handle(handle->shared, handle);
   return error;
-}
-
-// open(fd, kind, receivesFds, onEvent): a number, or -errno, and then the fd is still the caller's.
-static napi_value open_socket(napi_env env, napi_callback_info info) {
-  napi_value args[4];
-  int fd, kind;
-  bool receives_fds;
-  if (!take_args(env, info, 4, args) || !arg_fd(env, args[0], &fd) || !arg_int(env, args[1], &kind) ||
-      !arg_bool(env, args[2], &receives_fds)) {
-    return NULL;
-  }
-  struct socket_env *shared = shared_of(env);
-  if (!set_up(env, shared)) return throw_error(env, "cannot set up sockets");
-  struct handle *handle = calloc(1, sizeof *handle);
-  if (handle == NULL) return int_result(env, -ENOMEM);
-  handle->shared = shared;
-  handle->kind = (enum handle_kind)kind;
-  handle->fd = fd;
-  handle->receives_fds = receives_fds;
-  int error = open_handle(env, handle, args[3]);
-  if (error < 0) {
-    free_handle(handle);
-    return int_result(env, error);
-  }
-  update_poll(handle);
-  return int_result(env, handle->id);
-}
-
-static napi_value receive_buffer(napi_env env, napi_callback_info info) {
-  (void)info;
-  struct socket_env *shared = shared_of(env);
-  napi_value array = NULL;
-  if (!set_up(env, shared) || napi_get_reference_value(env, shared->receive_array, &array) != napi_ok) {
-    return throw_error(env, "cannot set up sockets");
-  }
-  return array;
-}
-
-// --- what JavaScript asks of a handle; one that is closing does nothing and says 0 ---
-
-// The handle that the first argument names. False after a wrong type, which has thrown; NULL if it is closing.
-static bool arg_handle(napi_env env, napi_value value, struct handle **out) {
-  int id;
-  if (!arg_int(env, value, &id)) return false;
-  *out = find_handle(shared_of(env), id);
-  return true;
-}
-
-static bool handle_and_bool(napi_env env, napi_callback_info info, struct handle **handle, bool *on) {
-  napi_value args[2];
-  return take_args(env, info, 2, args) && arg_handle(env, args[0], handle) && arg_bool(env, args[1], on);
-}
-
-static bool only_handle(napi_env env, napi_callback_info info, struct handle **handle) {
-  napi_value args[1];
-  return take_args(env, info, 1, args) && arg_handle(env, args[0], handle);
-}
-
-static napi_value pause_socket(napi_env env, napi_callback_info info) {
-  struct handle *handle;
-  bool on;
-  if (!handle_and_bool(env, info, &handle, &on) || handle == NULL) return NULL;
-  handle->paused = on;
-  update_poll(handle);
-  return NULL;
-}
-
-static napi_value ref_socket(napi_env env, napi_callback_info info) {
-  struct handle *handle;
-  bool on;
-  if (!handle_and_bool(env, info, &handle, &on) || handle == NULL) return NULL;
-  if (on) uv_ref((uv_handle_t *)handle->poll);
-  else uv_unref((uv_handle_t *)handle->poll);
-  return NULL;
-}
-
-static napi_value end_socket(napi_env env, napi_callback_info info) {
-  struct handle *handle;
-  if (!only_handle(env, info, &handle) || handle == NULL) return NULL;
-  handle->end_wanted = true;
-  finish_sending(handle);
-  if (!handle->closing) close_if_both_ended(handle);
-  return NULL;
-}
-
-static napi_value destroy_socket(napi_env env, napi_callback_info info) {
-  struct handle *handle;
-  if (!only_handle(env, info, &handle) || handle == NULL) return NULL;
-  close_handle(handle);
-  return NULL;
-}
-
-static napi_value buffered_bytes(napi_env env, napi_callback_info info) {
-  struct handle *handle;
-  if (!only_handle(env, info, &handle)) return NULL;
-  return number_result(env, handle == NULL ? 0 : (double)handle->buffered);
-}
-
-// (handle, before): an fd that the caller owns from now on, NO_FD or FD_REFUSED.
-static napi_value take_waiting_fd(napi_env env, napi_callback_info info) {
-  napi_value args[2];
-  struct handle *handle;
-  int64_t before;
-  if (!take_args(env, info, 2, args) || !arg_handle(env, args[0], &handle) || !arg_offset(env, args[1], &before)) {
-    return NULL;
-  }
-  return int_result(env, handle == NULL ? NO_FD : take_fd(handle, before));
-}
-
-static napi_value settle_waiting_fds(napi_env env, napi_callback_info info) {
-  napi_value args[2];
-  struct handle *handle;
-  int64_t before;
-  if (!take_args(env, info, 2, args) || !arg_handle(env, args[0], &handle) || !arg_offset(env, args[1], &before)) {
-    return NULL;
-  }
-  if (handle != NULL) settle_fds(handle, before);
-  return NULL;
-}
-
-// --- writing ---
-
-// The caller's fds: at most MAX_SENT_FDS.
-static bool arg_fds(napi_env env, napi_value value, int *fds, size_t *count) {
-  uint32_t length = 0;
-  napi_valuetype type = napi_undefined;
-  *count = 0;
-  if (napi_typeof(env, value, &type) == napi_ok && type == napi_undefined) return true;
-  if (napi_get_array_length(env, value, &length) != napi_ok || length > MAX_SENT_FDS) {
-    throw_type_error(env, "expected an array of at most 253 file descriptors");
-    return false;
-  }
-  for (uint32_t i = 0; i < length; i++) {
-    napi_value element = NULL;
-    if (napi_get_element(env, value, i, &element) != napi_ok || !arg_fd(env, element, &fds[i])) return false;
-  }
-  *count = length;
-  return true;
-}
-
-// Did sendmsg dislike the fds, rather than the connection?
-static bool is_about_fds(int error) {
-  return error == EBADF || error == EMFILE || error == ENFILE || error == ETOOMANYREFS || error == EINVAL ||
-         error == EPERM;
-}
-
-// How many bytes are queued now, or -errno where the fds were not accepted and nothing was sent.
-static napi_value send_now(napi_env env, struct handle *handle, const uint8_t *bytes, size_t length, const int *fds,
-                           size_t fd_count) {
-  int error = send_bytes(handle, bytes, length, fds, fd_count);
-  if (error < 0 && fd_count > 0 && is_about_fds(-error)) return int_result(env, error);
-  if (error < 0) fail(handle, -error, CALL_SENDMSG);
-  update_poll(handle);
-  return number_result(env, (double)handle->buffered);
-}
-
-static napi_value send_string(napi_env env, struct handle *handle, napi_value string, const int *fds, size_t fd_count) {
-  uint8_t *bytes = handle->shared->send_buffer;
-  size_t length = 0;
-  if (napi_get_value_string_latin1(env, string, NULL, 0, &length) != napi_ok) return throw_type_error(env, "not a string");
-  if (length >= SEND_BYTES) bytes = malloc(length + 1);
-  if (bytes == NULL) return throw_error(env, "out of memory");
-  napi_value result = NULL;
-  if (napi_get_value_string_latin1(env, string, (char *)bytes, length + 1, &length) == napi_ok) {
-    result = send_now(env, handle, bytes, length, fds, fd_count);
-  }
-  if (bytes != handle->shared->send_buffer) free(bytes);
-  return result;
-}
-
-// (handle, string or bytes, array of fds or undefined)
-static napi_value write_socket(napi_env env, napi_callback_info info) {
-  napi_value args[3];
-  struct handle *handle;
-  int fds[MAX_SENT_FDS];
-  size_t fd_count = 0, length = 0;
-  uint8_t *bytes = NULL;
-  napi_valuetype type = napi_undefined;
-  if (!take_args(env, info, 3, args) || !arg_handle(env, args[0], &handle) || !arg_fds(env, args[2], fds, &fd_count)) {
-    return NULL;
-  }
-  if (handle == NULL) return int_result(env, 0);
-  if (napi_typeof(env, args[1], &type) == napi_ok && type == napi_string) {
-    return send_string(env, handle, args[1], fds, fd_count);
-  }
-  if (!arg_bytes(env, args[1], &bytes, &length)) return NULL;
-  return send_now(env, handle, bytes, length, fds, fd_count);
-}
-
-// (on): for tests and measurements. Whether chained reads are used from now on.
-static napi_value use_chained_reads(napi_env env, napi_callback_info info) {
-  napi_value args[1], result = NULL;
-  bool on;
-  if (!take_args(env, info, 1, args) || !arg_bool(env, args[0], &on)) return NULL;
-  set_chained_reads(on);
-  napi_get_boolean(env, chained_reads(), &result);
-  return result;
-}
-
-static const struct exported_function functions[] = {
-    {"socketReceiveBuffer", receive_buffer},
-    {"socketOpen", open_socket},
-    {"socketWrite", write_socket},
-    {"socketTakeFd", take_waiting_fd},
-    {"socketSettleFds", settle_waiting_fds},
-    {"socketPause", pause_socket},
-    {"socketRef", ref_socket},
-    {"socketEnd", end_socket},
-    {"socketDestroy", destroy_socket},
-    {"socketBufferedBytes", buffered_bytes},
-    {"socketChainedReads", use_chained_reads},
-};
-
-bool fd_socket_init(napi_env env, napi_value exports) {
-  struct socket_env *shared = calloc(1, sizeof *shared);
-  if (shared == NULL) {
-    throw_error(env, "out of memory");
-    return false;
-  }
-  shared->env = env;
-  set_part_state(env, PART_FD_SOCKET, shared, free_shared);
-  return export_functions(env, exports, functions, COUNT_OF(functions)) && socket_address_init(env, exports);
 }

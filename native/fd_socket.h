@@ -1,7 +1,8 @@
 // What do the files of the fd socket share? A handle on Node's own loop: a channel (bytes with the fds that belong to
 // them), a listener or a connector; and the state that all handles of one environment share.
 //
-//   fd_socket.c       life of a handle: open, poll, call into JavaScript, close; the exports
+//   fd_socket.c       life of a handle: open, poll, call into JavaScript, close
+//   fd_socket_calls.c what JavaScript can ask of a handle
 //   fd_receive.c      which byte did an fd come with? Reading, with the files that fd_receive.h names
 //   fd_send.c         the queue of what the kernel did not take at once, and the fds in it
 //   socket_address.c  making, binding and connecting sockets; addresses; peer credentials
@@ -20,6 +21,8 @@
 #define MAX_SENT_FDS 253
 // The last fds of the process are for its own needs: a peer gets none of them.
 #define RESERVED_FDS 32
+// Strings up to this length are sent without a copy of their own.
+#define SEND_BYTES ((size_t)64 * 1024)
 
 enum handle_kind { HANDLE_CHANNEL, HANDLE_LISTENER, HANDLE_CONNECTOR };
 
@@ -99,6 +102,24 @@ struct socket_env {
   uint8_t *send_buffer;
   long fd_limit;
 };
+
+// --- fd_socket.c ---
+
+// What the first handle of an environment needs.
+bool set_up_sockets(napi_env env, struct socket_env *shared);
+// 0, and the handle owns its fd; or -errno, and then it is to be freed.
+int open_handle(napi_env env, struct handle *handle, napi_value callback);
+void free_handle(struct handle *handle);
+// The open handle with this number, or NULL.
+struct handle *find_handle(struct socket_env *shared, int id);
+// Waits for what the handle's state asks for.
+void update_poll(struct handle *handle);
+// Ends the sending side once nothing is queued.
+void finish_sending(struct handle *handle);
+void close_if_both_ended(struct handle *handle);
+// Closes at once, with all fds; the close event follows. `fail_handle` gives it a reason.
+void close_handle(struct handle *handle);
+void fail_handle(struct handle *handle, int error, enum socket_call call);
 
 // --- fd_receive.c and its files ---
 

@@ -1,4 +1,4 @@
-// How are bytes and fds sent, received, and connections made? The door to native/fd_socket.c and socket_address.c.
+// How are bytes and fds sent, received, and connections made? The door to native/fd_socket_calls.c and socket_address.c.
 //
 // A socket on the event loop is known by a number. What happens to it is told to the one callback it was opened with:
 // see `SocketEvent` for the events and what their two arguments mean.
