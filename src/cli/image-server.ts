@@ -66,7 +66,9 @@ export class ImageServer {
       const qmpPath = join(folder, 'qmp.sock');
       const qmpSocket = await listenOn({ type: 'unix', path: qmpPath }, noFds, 0o600);
       listeners.push(qmpSocket);
-      const nbdSocket = await listenOn(nbd ?? { type: 'unix', path: join(folder, 'nbd.sock') }, noFds, 0o600);
+      // Where other users may connect the daemon asks the kernel who they are.
+      const mode = allowUids.length > 0 ? 0o666 : 0o600;
+      const nbdSocket = await listenOn(nbd ?? { type: 'unix', path: join(folder, 'nbd.sock') }, noFds, mode);
       listeners.push(nbdSocket);
       const daemon = startDaemon({
         mode: sandbox,

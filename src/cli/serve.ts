@@ -121,7 +121,11 @@ function requireRaw({ path, fd }: Image): void {
   );
 }
 
-function nbdAddress({ socket, port, bind }: ServeOptions) {
+function nbdAddress({ socket, port, bind, allowUid }: ServeOptions) {
+  if (allowUid.length > 0 && socket === undefined) {
+    const why = 'the default folder is closed to others, and on TCP the kernel does not say who connects';
+    throw new CliError(`--allow-uid needs --socket PATH: ${why}`, { exitCode: 2 });
+  }
   if (port !== undefined) return { type: 'inet', host: bind ?? '127.0.0.1', port: `${port}` } as const;
   return socket === undefined ? undefined : ({ type: 'unix', path: socket } as const);
 }

@@ -1,6 +1,7 @@
 // Runs `fdset` as a user would: a process of its own, what it prints, how it ends.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -35,12 +36,21 @@ export class FdsetProcess {
 
   /** Waits until the output matches. @throws Error where the process ends first, or after 20 seconds */
   async until(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#wait(`${String(pattern)} in the output`, () => pattern.exec(this.stdout));
+  }
+
+  /** Waits until a file is there. @throws Error as `until` */
+  async untilFile(path: string): Promise<void> {
+    await this.#wait(path, () => existsSync(path) || null);
+  }
+
+  async #wait<T>(what: string, look: () => T | null): Promise<T> {
     const deadline = Date.now() + 20_000;
     for (;;) {
-      const match = pattern.exec(this.stdout);
-      if (match) return match;
+      const found = look();
+      if (found !== null) return found;
       if (this.child.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`no ${String(pattern)} in the output:\n${this.stdout}\n${this.stderr}`);
+        throw new Error(`no ${what}:\n${this.stdout}\n${this.stderr}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

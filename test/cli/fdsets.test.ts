@@ -93,7 +93,7 @@ const ours = join(folder, 'ours.sock');
 describeServer('against our storage daemon', false, ours, true, async () => {
   const chardev = `socket,id=c,path=${ours},server=on,wait=off`;
   const daemon = new FdsetProcess('storage-daemon', '--chardev', chardev, '--monitor', 'c');
-  await waitFor(ours);
+  await daemon.untilFile(ours);
   return async () => {
     const { code, stderr } = await daemon.end('SIGTERM');
     assert.deepEqual([code, stderr], [0, '']);
@@ -105,11 +105,6 @@ describeServer('against real QEMU', missing(emulator), qemu, false, async () => 
   const running: QemuProcess = await startQemu(qemu);
   return () => running.end();
 });
-
-async function waitFor(path: string): Promise<void> {
-  for (let tries = 0; !existsSync(path) && tries < 500; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 const unreachable: [string, string[], RegExp][] = [
   ['a socket that is not there', [join(folder, 'none.sock')], /none\.sock: .*nothing listens there/],

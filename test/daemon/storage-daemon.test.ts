@@ -65,7 +65,7 @@ for (const sandbox of ['off', 'try']) {
     const node = ['--blockdev', 'driver=null-co,node-name=n,size=1048576'];
     const server = ['--nbd-server', `addr.type=unix,addr.path=${nbd}`, '--export', 'nbd,id=e,node-name=n,writable=on'];
     const daemon = new FdsetProcess('storage-daemon', ...scene, ...monitor, ...node, ...server);
-    for (let tries = 0; !existsSync(pidFile) && tries < 500; tries++) await new Promise((r) => setTimeout(r, 20));
+    await daemon.untilFile(pidFile);
     assert.equal(readFileSync(pidFile, 'utf8'), `${daemon.child.pid}\n`);
     assert.equal(statSync(pidFile).mode & 0o777, 0o600);
     const client = await QmpClient.connect(socket);
@@ -88,7 +88,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       '--monitor',
       'c',
     );
-    for (let tries = 0; !existsSync(socket) && tries < 500; tries++) await new Promise((r) => setTimeout(r, 20));
+    await daemon.untilFile(socket);
     const client = await QmpClient.connect(socket);
     const { code, stderr } = await daemon.end(signal);
     assert.deepEqual([code, stderr], [0, '']);
@@ -101,7 +101,7 @@ test('without a socket it runs until a signal ends it', async () => {
   const pidFile = join(folder, 'pid-alone');
   const node = ['--blockdev', `driver=file,node-name=n,filename=${image}`];
   const daemon = new FdsetProcess('storage-daemon', ...node, '--pidfile', pidFile);
-  for (let tries = 0; !existsSync(pidFile) && tries < 500; tries++) await new Promise((r) => setTimeout(r, 20));
+  await daemon.untilFile(pidFile);
   const { code, stderr } = await daemon.end('SIGTERM');
   assert.deepEqual([code, stderr], [0, '']);
   assert.equal(existsSync(pidFile), false);
