@@ -186,7 +186,6 @@ export class Session implements CommandContext, InLine, EventSink {
   #closed(): void {
     this.#phase = 'closed';
     this.#queue.clear();
-    this.#streamer.reset();
     this.#options.dispatcher.leave(this);
     this.#settle();
     this.#options.onClosed(this);
