@@ -2,6 +2,7 @@
 // (default 2000).
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkOpenFds } from '../open-fds.ts';
@@ -38,6 +39,13 @@ const ENDINGS: readonly ((client: QmpConnection, fd: number) => void | Promise<v
   (client, fd) => client.send('{"execute": "getfd", "arguments": {"fdname": "kept"}}', [fd]),
   // with an fd on a command that fails
   (client, fd) => client.send('{"execute": "getfd", "arguments": {"fdname": "1"}}@', [fd]),
+  // with unread commands, each with an fd, behind one that is not whole
+  (client, fd) => {
+    for (let count = 0; count < 30; count++) client.send('{"execute": "query-version"}', [fd]);
+    client.send('"', [fd]);
+  },
+  // with garbage
+  (client, fd) => client.send('\xff\xfe}]{"', [fd]),
   // with the end of the sending direction first
   async (client, fd) => {
     client.send('{"execute": "nope"}', [fd]);
@@ -46,7 +54,7 @@ const ENDINGS: readonly ((client: QmpConnection, fd: number) => void | Promise<v
   },
 ];
 
-test('connections leave no fd and no memory behind, however they end', { timeout: 600_000 }, async () => {
+test('connections leave no fd and no memory behind, however they end', { timeout: 600_000 }, async (context) => {
   const server = await ServerUnderTest.start({ scenario: '', server: 'storage-daemon' }, ownServer, listeningSocket);
   const path = server.sockets[0] ?? '';
   const fd = openSync('/dev/null', 'r');
@@ -60,11 +68,20 @@ test('connections leave no fd and no memory behind, however they end', { timeout
   try {
     await connections(2 * ENDINGS.length);
     const fdsBefore = await settledFds(server.pid, path);
+    const memoryAtFirst = residentMemory(server.pid);
+    const start = performance.now();
     await connections(CONNECTIONS / 2);
     const memoryBefore = residentMemory(server.pid);
     await connections(CONNECTIONS / 2);
-    const growth = residentMemory(server.pid) - memoryBefore;
-    assert.equal(await settledFds(server.pid, path), fdsBefore);
+    const seconds = (performance.now() - start) / 1000;
+    const memoryAfter = residentMemory(server.pid);
+    const growth = memoryAfter - memoryBefore;
+    const fdsAfter = await settledFds(server.pid, path);
+    const memory = [memoryAtFirst, memoryBefore, memoryAfter].map((bytes) => (bytes / MIB).toFixed(1)).join(', ');
+    context.diagnostic(
+      `${CONNECTIONS} connections, ${seconds.toFixed(1)} s: fds ${fdsBefore}, ${fdsAfter}; MiB ${memory}`,
+    );
+    assert.equal(fdsAfter, fdsBefore);
     assert.ok(growth < 24 * MIB, `the server has grown by ${Math.round(growth / MIB)} MiB`);
   } finally {
     closeSync(fd);
