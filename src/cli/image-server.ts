@@ -137,7 +137,7 @@ export class ImageServer {
   uri(exportName: string): string {
     const name = encodeURIComponent(exportName);
     const { nbdAddress: address } = this;
-    if (address.type === 'unix') return `nbd+unix:///${name}?socket=${encodeURI(address.path)}`;
+    if (address.type === 'unix') return `nbd+unix:///${name}?socket=${encodePath(address.path)}`;
     return `nbd://${formatAddress(address)}/${name}`;
   }
 }
@@ -167,6 +167,11 @@ export async function untilInterrupted(server: ImageServer, interrupted: Promise
   const how = exit.signal === null ? `ended with code ${exit.code}` : `was killed by ${exit.signal}`;
   // `quit` over QMP is a way to end it, too.
   if (exit.code !== 0) throw new CliError(`the daemon ${how}`);
+}
+
+/** A path as the value of a query: `&`, `#`, `+` and `?` have a meaning there, the slash has none. */
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 const noFds: TakeFd = () => {

@@ -32,7 +32,7 @@ export function addServeCommand(program: Command): void {
     .option('--read-only', 'no client may write')
     .option('--socket <path>', 'the NBD socket; default: one in a folder that only you may enter')
     .addOption(new Option('--port <number>', 'listen on TCP').argParser(portNumber).conflicts('socket'))
-    .option('--bind <address>', 'the address to listen on, with --port', '127.0.0.1')
+    .option('--bind <address>', 'the address to listen on, with --port; default: 127.0.0.1')
     .option('--name <name>', "the export's name, once for each image", append, [])
     .addOption(new Option('--format <format>', "do not look at the image's first bytes").choices(['raw']))
     .option('--allow-uid <uid>', 'another user who may connect; may be repeated', appendUid, [])
@@ -111,9 +111,7 @@ function exportNames(paths: readonly string[], given: readonly string[]): readon
 
 /** @throws CliError where the first bytes say that this is another format */
 function requireRaw({ path, fd }: Image): void {
-  const header = Buffer.alloc(probeLength);
-  const length = readSync(fd.fd, header, 0, header.length, 0);
-  const format = probeImageFormat(header.subarray(0, length));
+  const format = probeImageFormat(readHeader(path, fd.fd));
   if (format === 'raw') return;
   throw new CliError(
     `${path}: this is a ${format} image, and only raw ones are served: convert it (qemu-img convert -O raw), ` +
@@ -121,11 +119,21 @@ function requireRaw({ path, fd }: Image): void {
   );
 }
 
+function readHeader(path: string, fd: number): Buffer {
+  const header = Buffer.alloc(probeLength);
+  try {
+    return header.subarray(0, readSync(fd, header, 0, header.length, 0));
+  } catch (error) {
+    throw new CliError(`${path}: cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 function nbdAddress({ socket, port, bind, allowUid }: ServeOptions) {
   if (allowUid.length > 0 && socket === undefined) {
     const why = 'the default folder is closed to others, and on TCP the kernel does not say who connects';
     throw new CliError(`--allow-uid needs --socket PATH: ${why}`, { exitCode: 2 });
   }
+  if (bind !== undefined && port === undefined) throw new CliError('--bind needs --port', { exitCode: 2 });
   if (port !== undefined) return { type: 'inet', host: bind ?? '127.0.0.1', port: `${port}` } as const;
   return socket === undefined ? undefined : ({ type: 'unix', path: socket } as const);
 }

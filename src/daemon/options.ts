@@ -21,7 +21,6 @@ const definitions = {
   pidfile: { value: 'required', when: 'first' },
   daemonize: { value: 'none', when: 'first' },
   sandbox: { value: 'required', when: 'first' },
-  compat: { value: 'required', when: 'first' },
   'allow-uid': { value: 'required', when: 'first' },
   'add-fd': { value: 'required', when: 'in-order' },
   blockdev: { value: 'required', when: 'in-order' },

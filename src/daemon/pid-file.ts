@@ -27,5 +27,11 @@ export function writePidFile(path: string): () => void {
   } finally {
     closeSync(fd);
   }
-  return () => rmSync(path, { force: true });
+  return () => {
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // The folder is no longer ours to change: there is nobody to tell.
+    }
+  };
 }

@@ -32,7 +32,7 @@ async function serve(...args: string[]): Promise<{ process: FdsetProcess; served
 }
 
 function socketOf(uri: string): string {
-  return decodeURI(/socket=(.*)$/.exec(uri)![1]!);
+  return new URL(uri).searchParams.get('socket')!;
 }
 
 test('an image is read and written through the export, and Ctrl-C leaves nothing behind', async () => {
@@ -89,12 +89,21 @@ test('an image that is not raw is refused with the way out, unless its bytes are
   await running.end();
 });
 
+test('whatever the name of the socket, the URI leads to it', async () => {
+  const path = join(folder, 'a&b #+%;?.sock');
+  const { process: running, served } = await serve(makeImage('named.img'), '--socket', path);
+  assert.equal(socketOf(served.exports[0]!.uri), path);
+  await running.end();
+});
+
 const refused: [string, () => string[], number, RegExp][] = [
   ['a file that does not exist', () => [join(folder, 'none')], 1, /none: no such file/],
   ['a folder', () => [folder], 1, /not a disk image/],
   ['a port that is none', () => [makeImage('x.img'), '--port', '70000'], 2, /0 .*to 65535/],
   ['two images of one name', () => [makeImage('x.img'), makeImage('x.img')], 2, /two exports would be named 'x\.img'/],
   ['fewer names than images', () => [makeImage('x.img'), makeImage('y.img'), '--name', 'a'], 2, /1 names for 2/],
+  ['a file that cannot be read', () => ['/proc/self/mem'], 1, /^fdset: \/proc\/self\/mem: cannot be read: [^\n]*\n$/],
+  ['an address without a port', () => [makeImage('x.img'), '--bind', '::'], 2, /--bind needs --port/],
   ['a socket and a port', () => [makeImage('x.img'), '--port', '1', '--socket', 's'], 2, /cannot be used with/],
   [
     'a socket path that is too long',

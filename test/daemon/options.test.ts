@@ -61,7 +61,7 @@ for (const [args, message] of refused) {
 }
 
 test('an ambiguous beginning names what it could be', () => {
-  assert.throws(() => parseCommandLine(['--p', 'x', '--c', 'x']), {
-    message: "option '--c' is ambiguous; possibilities: '--compat' '--chardev'",
+  assert.throws(() => parseCommandLine(['--p', 'x', '--a', 'x']), {
+    message: "option '--a' is ambiguous; possibilities: '--allow-uid' '--add-fd'",
   });
 });

@@ -14,6 +14,7 @@ writeFileSync(image, Buffer.alloc(65_536));
 
 const refused: [string[], string][] = [
   [['--bogus'], "unrecognized option '--bogus'"],
+  [['--compat', '7.2'], "unrecognized option '--compat'"],
   [['word'], 'word: Unexpected argument'],
   [
     ['--blockdev', 'driver=file,node-name=a,filename=/nonexistent'],
