@@ -173,9 +173,9 @@ int read_chain(struct batch *batch) {
   struct chain *chain = batch->handle->shared->chain;
   unsigned count = plan_reads(batch, chain);
   int done = run_reads(batch, chain->reads, count);
-  int result = done < 0 ? done : 1;
-  for (int i = 0; i < done && result > 0; i++) {
-    result = note_read(batch, &chain->reads[i], planned_length(chain, (size_t)i));
+  int result = done < 0 ? done : 1, noted = 0;
+  for (; noted < done && result > 0; noted++) {
+    result = note_read(batch, &chain->reads[noted], planned_length(chain, (size_t)noted));
   }
-  return result;
+  return end_reads(chain->reads, noted, done, result);
 }

@@ -34,6 +34,7 @@
 // Of the fds of one message only the first is received. QEMU receives sixteen, gives the first to the command that
 // takes it and closes the others; dropped by the kernel they cost nothing. So MSG_CTRUNC is no error as long as one fd
 // came; where none did, the process is out of fds, and the connection cannot go on: an fd would be missing.
+#include "fd_close.h"
 #include "fd_receive.h"
 
 #include <stdlib.h>
@@ -143,6 +144,15 @@ int run_reads(struct batch *batch, struct mmsghdr *reads, unsigned count) {
   if (done < 0) return -errno;
   if ((unsigned)done < count) clear_broken(handle);
   return done;
+}
+
+int end_reads(struct mmsghdr *reads, int noted, int done, int result) {
+  if (noted >= done) return result;
+  for (int i = noted; i < done; i++) {
+    int fd = received_fd(&reads[i].msg_hdr);
+    if (fd >= 0) close_unattended(fd);
+  }
+  return result < 0 ? result : -EIO;
 }
 
 // --- looking ---

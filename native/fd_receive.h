@@ -52,6 +52,10 @@ int note_fd(struct batch *batch, struct msghdr *header, int64_t start);
 // How many of the first `count` reads were done, or -errno.
 int run_reads(struct batch *batch, struct mmsghdr *reads, unsigned count);
 
+// The result of `done` reads of which only the first `noted` are accounted for. Where there are more the connection
+// cannot go on: their fds are closed, their bytes lost.
+int end_reads(struct mmsghdr *reads, int noted, int done, int result);
+
 // --- ways to read on; 1: go on; 0: the queue is not as it was seen; -errno ---
 
 // Regions from `next` on that begin with their fds; one that does not, is read as well and ends it.

@@ -121,7 +121,8 @@ static int note_piece(struct batch *batch, struct mmsghdr *read, size_t before) 
   const struct region *region = &batch->view->regions[batch->next++];
   int brought = note_fd(batch, &read->msg_hdr, batch_offset(batch));
   if (brought < 0) return brought;
-  // Somebody else reads this socket: there may not even be room for it.
+  // The peer sends bytes out of band, which a peek and a read skip differently, or somebody else reads this socket: there
+  // may not even be room for it.
   if (before + read->msg_len != region->size) return -EIO;
   memcpy(batch->handle->shared->receive_buffer + batch->length, read->msg_hdr.msg_iov->iov_base, read->msg_len);
   batch->length += read->msg_len;
@@ -135,10 +136,10 @@ int read_pairs(struct batch *batch) {
   int done = run_reads(batch, reads, count);
   if (done == -EFAULT) done = 0; // already the first begins with its fds
   batch->handle->glued = done == (int)count;
-  int result = done < 0 ? done : 1;
-  for (int i = 0; i < done && result > 0; i++) {
-    if (i % 2 == 0) result = note_before(batch, &reads[i], i + 1 < done);
-    else result = note_piece(batch, &reads[i], reads[i - 1].msg_len);
+  int result = done < 0 ? done : 1, noted = 0;
+  for (; noted < done && result > 0; noted++) {
+    if (noted % 2 == 0) result = note_before(batch, &reads[noted], noted + 1 < done);
+    else result = note_piece(batch, &reads[noted], reads[noted - 1].msg_len);
   }
-  return result;
+  return end_reads(reads, noted, done, result);
 }

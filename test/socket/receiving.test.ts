@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-import { getCloseOnExec, getStatusFlags, O, pipe, closeFd } from '../../src/addon/index.ts';
+import { getCloseOnExec, getStatusFlags, O, pipe, closeFd, type SystemError } from '../../src/addon/index.ts';
 import type { Channel } from '../../src/socket/index.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
 import { runLimited } from './limited-process.ts';
@@ -194,6 +194,55 @@ describe('receiving', () => {
     assert.equal(got.join('').replaceAll('!', ''), 'abcd');
     reader.destroy();
   });
+
+  test(
+    'bytes out of band between fds end the connection at worst: nothing is lost or leaked',
+    {
+      skip: pythonMissing(),
+    },
+    async () => {
+      const before = openFds().size;
+      const closed = new Deferred<Error | undefined>();
+      let got = '';
+      const [reader, peer] = channelAndPeer({
+        data: (channel, bytes) => {
+          got += Buffer.from(bytes).toString();
+          channel.settleFds(channel.bytesReceived);
+        },
+        end: (channel) => channel.destroy(),
+        close: (_, error) => closed.resolve(error),
+      });
+      // First what makes the reader expect an fd in every second piece, then that, with bytes out of band.
+      const script = [
+        'import os, socket',
+        's = socket.socket(fileno=3)',
+        "f = os.open('/dev/null', os.O_RDONLY)",
+        "def urgent(wanted): wanted and s.send(b'!', socket.MSG_OOB)",
+        'def burst(place):',
+        '  for i in range(8):',
+        "    urgent(place == 2 * i); s.send(b'plain')",
+        "    urgent(place == 2 * i + 1); socket.send_fds(s, [b'with an fd'], [f])",
+        "  os.write(1, b'sent'); os.read(0, 1)",
+        'for _ in range(3): burst(-1)',
+        'for place in range(16): burst(place)',
+      ].join('\n');
+      reader.pause();
+      const child = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'ignore', peer.fd] });
+      peer.close();
+      child.stdout!.on('data', () => {
+        reader.resume();
+        setTimeout(() => {
+          reader.pause();
+          child.stdin!.write('x');
+        }, 20);
+      });
+      child.on('close', () => reader.resume());
+      const error = await closed.promise;
+      if (error === undefined) assert.equal(got.replaceAll('!', ''), 'plainwith an fd'.repeat(152));
+      else assert.equal((error as SystemError).errnoName, 'EIO');
+      await until(() => openFds().size <= before);
+    },
+  );
 });
 
 function pythonMissing(): string | false {
