@@ -2,6 +2,7 @@
 // needs a path or an address, and hands the daemon the fd: `path=/run/qmp.sock` becomes `fd=4`. The daemon sees options
 // of the same kind, only with numbers in them.
 import type { FdMapping } from '../addon/index.ts';
+import { listInheritedFds } from '../fds/index.ts';
 import { addFdOptions, chardevOptions, parseQemuOpts, visitOption } from '../qapi/index.ts';
 import { NbdServerOptions } from '../qapi/schema/block-export.ts';
 import type { SocketAddress } from '../qapi/schema/sockets.ts';
@@ -107,10 +108,11 @@ class Carrier {
     return childFd;
   }
 
-  /** Numbers from 1000 on: what a later option names by its inherited number stays free. */
+  /** The lowest, since the limit of open files may be low; what a later option can name, an inherited fd, stays free. */
   #freeNumber(): number {
-    let number = 1000;
-    while (this.fds.some(({ childFd }) => childFd === number)) number++;
+    const named = listInheritedFds();
+    let number = 3;
+    while (named.includes(number) || this.fds.some(({ childFd }) => childFd === number)) number++;
     return number;
   }
 

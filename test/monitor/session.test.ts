@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PACKAGE_VERSION } from '../../src/package-version.ts';
+import { command, str } from '../../src/qapi/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { CAPABILITIES, CAPABILITIES_OOB, EMPTY_RETURN, request, ServedMonitors } from './served-monitor.ts';
@@ -18,6 +19,17 @@ suite('a session', () => {
     served = new ServedMonitors();
   });
   afterEach(() => served.close());
+
+  test('is closed once, however often its monitor is', async () => {
+    const client = await served.connect();
+    client.send(request('x-block', { name: 'a' }));
+    await sleep(SILENCE);
+    const [monitor] = served.monitors;
+    const both = Promise.all([monitor!.close(), monitor!.close()]);
+    served.unblock('a');
+    await both;
+    await client.readEnd();
+  });
 
   test('greets with the version of QEMU and of the package', async () => {
     const client = await QmpConnection.open(served.path());
@@ -181,6 +193,24 @@ suite('a session whose client does not read', () => {
         ids,
         Array.from({ length: 1000 }, (_, id) => id),
       );
+    } finally {
+      await served.close();
+    }
+  });
+
+  test('runs no more of the requests of one read than it may leave replies unread', async () => {
+    const served = new ServedMonitors(1, { maxUnreadReplies: 1 << 20 });
+    try {
+      const client = await served.connect();
+      let runs = 0;
+      served.registry.register(command('x-large', { returns: str }), () => `${++runs}`.padEnd(100_000, '.'));
+      client.pause();
+      client.send(request('x-large').repeat(200));
+      await sleep(SILENCE);
+      assert.ok(runs > 0 && runs < 50, `${runs} replies of 100 kB are made`);
+      client.resume();
+      await client.read(200);
+      assert.equal(runs, 200);
     } finally {
       await served.close();
     }
