@@ -123,7 +123,7 @@ describe('a node on a set', () => {
   test('keeps a set alive whose fds are removed, and ends it when it is deleted', async () => {
     addFd(1, O_RDWR);
     await add();
-    fdsets.remove(1);
+    void fdsets.remove(1);
     assert.deepEqual(fdsets.query(), [{ 'fdset-id': 1, fds: [] }]);
     await graph.blockdevDel('n');
     assert.deepEqual(fdsets.query(), []);
@@ -158,7 +158,7 @@ describe('auto-read-only on a set', () => {
     await assert.rejects(graph.attach('n', { writable: true }), { message });
     addFd(1, O_RDWR);
     await (await graph.attach('n', { writable: true })).detach();
-    fdsets.remove(1);
+    void fdsets.remove(1);
     await assert.rejects(graph.attach('n', { writable: true }), { message });
     const reader = await graph.attach('n', { writable: false });
     await reader.read(0, Buffer.alloc(4));
@@ -170,7 +170,7 @@ describe('auto-read-only on a set', () => {
     addFd(1, O_RDWR);
     await add(auto);
     const first = await graph.attach('n', { writable: true });
-    fdsets.remove(1, readOnly);
+    void fdsets.remove(1, readOnly);
     await first.detach();
     assert.deepEqual(dups(), [{ flags: O_RDWR, holder }]);
     const second = await graph.attach('n', { writable: true });

@@ -220,10 +220,11 @@ const uninterested: [string, Record<string, unknown> | undefined, boolean][] = [
 ];
 
 describe('an fd nobody asked for', () => {
-  for (const { what, open, says, readOnly } of oddities) {
+  for (const oddity of oddities) {
+    const { what, says, readOnly } = oddity;
     test(`${what}: with commands that take none, in a set, under a name, as a listener`, () =>
       withDaemon(folder, async (daemon) => {
-        const { fd, fds } = open();
+        const { fd, fds } = oddity.open();
         const client = await daemon.client();
         for (const [command, args, succeeds] of uninterested) {
           const outcome = await client.execute(command, args as never, { fds: [fd, fd] }).then(

@@ -71,7 +71,7 @@ function remove({ table, model }: World, id: bigint, one: boolean, which: number
     assert.throws(() => table.remove(canonical(id), fd), { code: 'ERR_FDSET_NOT_FOUND' });
     return;
   }
-  table.remove(canonical(id), fd);
+  void table.remove(canonical(id), fd);
   set.fds = fd === undefined ? [] : set.fds.filter((other) => other !== fd);
   dropIfEmpty(model, id);
 }

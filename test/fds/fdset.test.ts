@@ -44,11 +44,11 @@ test(
   withTable((table) => {
     const add = (fdsetId?: number) => table.add(openImage(O.O_RDONLY), { fdsetId }).fdsetId;
     assert.deepEqual([add(), add(), add()], [0, 1, 2]);
-    table.remove(1);
+    void table.remove(1);
     assert.deepEqual([add(), add()], [1, 3]);
     assert.deepEqual([add(6), add(4)], [6, 4]);
     assert.deepEqual([add(), add()], [5, 7]);
-    for (const id of [6, 0, 3]) table.remove(id);
+    for (const id of [6, 0, 3]) void table.remove(id);
     assert.deepEqual([add(), add(), add(), add()], [0, 3, 6, 8]);
   }),
 );
@@ -77,12 +77,12 @@ test(
       { 'fdset-id': 0, fds: [{ fd: low }] },
     ]);
     const middle = add(2 ** 40);
-    table.remove(0);
+    void table.remove(0);
     assert.deepEqual(
       table.query().map((set) => set['fdset-id']),
       [big, 2 ** 40, 3],
     );
-    table.remove(big);
+    void table.remove(big);
     assert.equal(isOpen(huge), false);
     assert.equal(isOpen(middle), true);
   }),
@@ -106,10 +106,10 @@ test(
   withTable((table) => {
     const [first, second, third] = [0, 1, 2].map(() => table.add(openImage(O.O_RDONLY), { fdsetId: 1 }).fd);
     assert.ok(first !== undefined && second !== undefined && third !== undefined);
-    table.remove(1, second);
+    void table.remove(1, second);
     assert.deepEqual([first, second, third].map(isOpen), [true, false, true]);
     assert.deepEqual(table.query(), [{ 'fdset-id': 1, fds: [{ fd: first }, { fd: third }] }]);
-    table.remove(1);
+    void table.remove(1);
     assert.deepEqual([first, second, third].map(isOpen), [false, false, false]);
     assert.deepEqual(table.query(), []);
   }),
@@ -191,7 +191,7 @@ test(
     const path = table.add(openImage(O.O_PATH), { fdsetId: 3 });
     assert.throws(() => table.openDup(3, O.O_RDONLY, 'test', '/dev/fdset/3'), cannot(path.fd));
     table.openDup(1, O.O_RDWR | O.O_SYNC, 'test', '/dev/fdset/1').close();
-    for (const id of [1, 2, 3]) table.remove(id);
+    for (const id of [1, 2, 3]) void table.remove(id);
     assert.deepEqual(table.query(), []);
   }),
 );
@@ -216,14 +216,14 @@ test(
     table.add(openImage(O.O_RDONLY));
     const dup = table.openDup(0, O.O_RDONLY, 'node n0', '/dev/fdset/0');
     const other = table.openDup(0, O.O_RDONLY, 'node n1', '/dev/fdset/0');
-    table.remove(0);
+    void table.remove(0);
     assert.deepEqual(table.query(), [{ 'fdset-id': 0, fds: [] }]);
     assert.equal(isOpen(dup.fd), true);
-    table.remove(0); // nothing to do
+    void table.remove(0); // nothing to do
     assert.throws(() => table.openDup(0, O.O_RDONLY, 'test', '/dev/fdset/0'), { code: 'ERR_FDSET_NO_MATCHING_FD' });
     assert.equal(table.add(openImage(O.O_RDONLY)).fdsetId, 1);
     table.add(openImage(O.O_RDONLY), { fdsetId: 0 });
-    table.remove(0);
+    void table.remove(0);
     const { fd } = dup;
     dup.close();
     assert.equal(isOpen(fd), false);
@@ -241,7 +241,7 @@ test(
   withTable((table) => {
     table.add(openImage(O.O_RDONLY));
     const dup = table.openDup(0, O.O_RDONLY, 'test', '/dev/fdset/0');
-    table.remove(0);
+    void table.remove(0);
     dup.close();
     table.add(openImage(O.O_RDONLY));
     assert.throws(() => dup.close(), { code: 'ERR_FDSET_FD_GONE' });

@@ -24,7 +24,7 @@ test('a name keeps its fd until it is closed', () => {
   named.set('a', fd);
   assert.equal(isOpen(number), true);
   assert.throws(() => named.close('A'), { message: "File descriptor named 'A' not found", errorClass: 'GenericError' });
-  named.close('a');
+  void named.close('a');
   assert.equal(isOpen(number), false);
   assert.throws(() => named.close('a'), { message: "File descriptor named 'a' not found" });
 });
@@ -36,7 +36,7 @@ test('the same name again closes the fd that had it', () => {
   named.set('a', first);
   named.set('a', second);
   assert.deepEqual(numbers.map(isOpen), [false, true]);
-  named.close('a');
+  void named.close('a');
 });
 
 test('a name must not begin with a digit, and the fd is closed then', () => {
@@ -56,7 +56,7 @@ test('every other name will do', () => {
   const named = new NamedFds();
   const names = ['', '-1', ' 1', 'a/b', '__proto__', '\u0661', 'x'.repeat(5000)];
   for (const name of names) named.set(name, openNull());
-  for (const name of names) named.close(name);
+  for (const name of names) void named.close(name);
 });
 
 test('a command that uses a name takes the fd away', () => {
