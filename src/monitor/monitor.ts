@@ -43,6 +43,7 @@ export class Monitor implements CharFrontend {
   readonly #chardev: Chardev;
   #session: Session | undefined;
   #sessionGone: () => void = () => undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(chardev: Chardev, shared: MonitorShared, options: MonitorOptions = {}) {
     this.id = options.id ?? chardev.id;
@@ -76,8 +77,16 @@ export class Monitor implements CharFrontend {
     );
   }
 
-  /** Takes no more clients, lets the session's replies leave and closes it; the named fds are closed. */
-  async close(): Promise<void> {
+  /**
+   * Takes no more clients, lets the session's replies leave and closes it; the named fds are closed. May be called any
+   * number of times.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#chardev.close();
     const session = this.#session;
     if (session !== undefined) {

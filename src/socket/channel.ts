@@ -46,6 +46,9 @@ export interface ChannelOptions {
   readonly receiveFds?: boolean;
 }
 
+/** Characters held back by a cork before they are sent all the same: who writes shall see what the peer does not read. */
+const MAX_CORKED = 64 * 1024 - 1;
+
 /**
  * Puts a connected stream socket on the event loop. `fd` is the channel's from now on, also where this throws.
  *
@@ -120,6 +123,7 @@ export class Channel {
     if (this.#ended) throw channelError('the sending side of the channel has ended');
     if (this.#corks > 0 && typeof data === 'string' && fdCount === 0) {
       this.#corked += data;
+      if (this.#corked.length >= MAX_CORKED) this.#sendCorked();
       return this.#queued === 0;
     }
     this.#sendCorked();
@@ -127,7 +131,7 @@ export class Channel {
     return this.#queued === 0;
   }
 
-  /** Holds back strings without fds until {@link Channel.uncork}, to send them at once. Calls nest. */
+  /** Holds back strings without fds until {@link Channel.uncork}, or 64 KiB, to send them at once. Calls nest. */
   cork(): void {
     this.#corks++;
   }

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+/** The compiled program. */
+export const fdsetMain = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 export interface Result {
   readonly code: number | null;
@@ -14,7 +15,7 @@ export interface Result {
 
 /** Runs a verb to its end; 30 seconds at most. */
 export function fdset(...args: string[]): Result {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [fdsetMain, ...args], {
     encoding: 'utf8',
     timeout: 30_000,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -29,7 +30,7 @@ export class FdsetProcess {
   stderr = '';
 
   constructor(...args: string[]) {
-    this.child = spawn(process.execPath, [main, ...args]);
+    this.child = spawn(process.execPath, [fdsetMain, ...args]);
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
   }

@@ -1,11 +1,12 @@
 // The storage daemon as a program: options in order, QEMU's words for what is wrong, the pid file, its end.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { QmpClient } from '../../src/client/index.ts';
-import { fdset, FdsetProcess } from '../cli/fdset-process.ts';
+import { fdset, fdsetMain, FdsetProcess } from '../cli/fdset-process.ts';
 import { temporaryFolder } from '../cli/temporary-folder.ts';
 
 const folder = temporaryFolder();
@@ -106,6 +107,14 @@ test('without a socket it runs until a signal ends it', async () => {
   const { code, stderr } = await daemon.end('SIGTERM');
   assert.deepEqual([code, stderr], [0, '']);
   assert.equal(existsSync(pidFile), false);
+});
+
+test('under a low limit of open files the sandboxed daemon gets its sockets', () => {
+  const command = [process.execPath, fdsetMain, 'storage-daemon', '--sandbox', 'try'];
+  const chardev = ['--chardev', `socket,id=c,path=${join(folder, 'low.sock')},server=on,wait=off`, '--monitor', 'none'];
+  const script = ['-c', 'ulimit -n 256; exec "$@"', 'sh', ...command, ...chardev];
+  const { status, stderr } = spawnSync('sh', script, { encoding: 'utf8', timeout: 30_000 });
+  assert.deepEqual([status, stderr], [1, 'fdset storage-daemon: --monitor none: chardev "none" not found\n']);
 });
 
 test('a starter that is ended before its daemon serves removes what it has bound', async () => {
