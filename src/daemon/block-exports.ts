@@ -139,8 +139,9 @@ export class BlockExports {
   }
 
   async #finish(entry: ExportEntry, mode: 'safe' | 'hard'): Promise<void> {
-    await entry.nbd.close(mode);
-    await entry.backend.detach();
+    // Side by side: each waits for the same requests, and a file that does not answer is waited for once. The clients
+    // are gone by the time that the backend refuses new requests.
+    await Promise.all([entry.nbd.close(mode), entry.backend.detach()]);
     this.#exports.delete(entry.id);
     this.#events.broadcast(blockExportDeleted, { id: entry.id });
   }
