@@ -209,13 +209,14 @@ export class Listener {
   }
 
   #accept(fd: OwnedFd): void {
+    const handler = this.#onConnection; // it may take itself away
+    if (handler === undefined) return fd.close();
     try {
-      this.#onConnection?.(fd);
+      handler(fd);
     } catch (error) {
       fd[Symbol.dispose]();
       throw error;
     }
-    if (this.#onConnection === undefined) fd[Symbol.dispose]();
   }
 
   #waitForFds(): void {

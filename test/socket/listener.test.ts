@@ -159,6 +159,21 @@ describe('a listener', () => {
     assert.throws(() => listenUnix(join(folder, 'no', 'folder')), { errnoName: 'ENOENT', syscall: 'bind' });
   });
 
+  test('leaves a connection to its handler, also where that takes itself away', async () => {
+    const path = newPath();
+    const listener = listenUnix(path);
+    const accepted = new Deferred<OwnedFd>();
+    listener.onConnection = (fd) => {
+      listener.onConnection = undefined;
+      accepted.resolve(fd);
+    };
+    const client = await connectUnix(path);
+    const fd = await accepted.promise;
+    assert.equal(fd.closed, false);
+    listener.close();
+    for (const end of [fd, client]) end.close();
+  });
+
   test('leaves clients in the backlog while it is paused or has no handler', async () => {
     const path = newPath();
     const listener = listenUnix(path);
