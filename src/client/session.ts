@@ -167,6 +167,8 @@ export class QmpClient {
         this.#calls.get(message.id as number)?.resolve(message.value);
         break;
       case 'error': {
+        // Requests have ids: the server could not read one of them, and does not say which.
+        if (message.id === undefined) return this.#fail(closedError(`the server has misunderstood: ${message.desc}`));
         const call = this.#calls.get(message.id as number);
         call?.reject(new QmpError(call.what, message.errorClass, message.desc));
         break;

@@ -150,6 +150,17 @@ suite('a QMP client and other servers', () => {
     await assert.rejects(QmpClient.connect(path), hasCode('ERR_FDSET_QMP_ERROR', /qmp_capabilities: no/));
   });
 
+  test('settles its calls where the server does not say which one it could not read', async () => {
+    await serve(
+      GREETING,
+      '{"return": {}, "id": 1}\r\n',
+      '{"error": {"class": "GenericError", "desc": "JSON parse error, nesting too deep"}}\r\n',
+    );
+    const client = await QmpClient.connect(path);
+    await assert.rejects(client.execute('x'), hasCode('ERR_FDSET_QMP_CLOSED', /misunderstood: JSON parse error/));
+    await client.close();
+  });
+
   test('speaks over TCP', async () => {
     server = net.createServer((socket) => {
       socket.write(GREETING);
