@@ -275,11 +275,15 @@ test('the rights of this process are what /proc says', () => {
   assert.equal(processRights().noNewPrivs, Number(/^NoNewPrivs:\s(.*)$/m.exec(status)![1]));
 });
 
-/** Runs a module in a Node of its own and gives back what it prints. */
+/** Without root a filter takes a process that cannot gain privileges. */
+const noNewPrivileges = process.getuid!() === 0 ? [] : ['setpriv', '--no-new-privs'];
+
+/** Runs a module in a Node of its own, which gains no privileges, and gives back what it prints. */
 function inAnotherNode(script: string): string {
   const url = JSON.stringify(new URL('../../src/addon/index.js', import.meta.url).href);
-  const args = ['--input-type=module', '-e', `import * as addon from ${url};\n${script}`];
-  const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
+  const node = [process.execPath, '--input-type=module', '-e', `import * as addon from ${url};\n${script}`];
+  const [file, ...args] = [...noNewPrivileges, ...node];
+  const { stdout, stderr, status } = spawnSync(file!, args, { encoding: 'utf8', timeout: 60_000 });
   assert.equal(status, 0, stderr);
   return stdout;
 }
