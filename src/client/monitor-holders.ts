@@ -2,12 +2,14 @@
 // gets no greeting says whom it waits for.
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
+import { basename } from 'node:path';
+
 import { unixSocketPeers } from '../addon/index.ts';
 
 /** A process that has a connection to a monitor's socket. */
 export interface MonitorHolder {
   readonly pid: number;
-  /** The command name as the kernel keeps it, at most 15 bytes. */
+  /** The name of the program as it was called, without its folder. */
   readonly command: string;
 }
 
@@ -50,9 +52,11 @@ function linkOf(path: string): string {
   }
 }
 
+/** Not /proc/PID/comm: that is the name of a thread, for Node 24 `MainThread`, and of at most 15 bytes. */
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    const [program] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return basename(program!) || '?';
   } catch {
     return '?';
   }

@@ -24,12 +24,13 @@ test('the process at the other end of a connection is named', async () => {
   const script = `require('node:net').connect(${JSON.stringify(path)})`;
   const client: ChildProcess = spawn(process.execPath, ['-e', script]);
   const [socket] = (await once(server, 'connection')) as [import('node:net').Socket];
-  assert.deepEqual(findMonitorHolders(path), [{ pid: client.pid, command: 'node' }]);
+  const holders = findMonitorHolders(path);
   client.kill();
   await once(client, 'close');
   socket.destroy();
   server.close();
   await once(server, 'close');
+  assert.deepEqual(holders, [{ pid: client.pid, command: 'node' }]);
 });
 
 test('a path that nobody is bound to has no holders', () => {
