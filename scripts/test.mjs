@@ -1,6 +1,6 @@
 // Runs the compiled tests with node:test, each file in a process of its own.
 //
-//   npm test [-- FILTER... [--coverage]]     FILTER: part of a path below test/, such as json or interop/nbdcopy
+//   npm test [-- FILTER... [--coverage] [--quiet]]     FILTER: part of a path below test/: json, interop/nbdcopy
 import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -28,10 +28,10 @@ if (files.length === 0) {
   console.error(`fdset: no test file matches ${filters.join(' ') || 'dist/test/**/*.test.js'}`);
   process.exit(1);
 }
-const reporters = ['spec', join(root, 'scripts', 'skip-reporter.mjs')].flatMap((reporter) => [
-  `--test-reporter=${reporter}`,
-  '--test-reporter-destination=stdout',
-]);
+const reporters = [
+  process.argv.includes('--quiet') ? 'dot' : 'spec',
+  join(root, 'scripts', 'skip-reporter.mjs'),
+].flatMap((reporter) => [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']);
 const limits = ['--test-concurrency=2', '--test-timeout=240000'];
 const command = [process.execPath, '--enable-source-maps', '--test', ...limits, ...reporters, ...files];
 const c8 = [process.execPath, join(root, 'node_modules', 'c8', 'bin', 'c8.js'), '--all', '--src', 'src'];
