@@ -1,7 +1,6 @@
 // Who holds a QMP monitor? A QMP socket serves one client at a time and a second one waits in silence, so a tool that
 // gets no greeting says whom it waits for.
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-
 import { basename } from 'node:path';
 
 import { unixSocketPeers } from '../addon/index.ts';
