@@ -88,12 +88,15 @@ void receive_free(struct socket_env *shared) {
   free(shared->pairs);
 }
 
+#define PASS_PIDFD 76 // SO_PASSPIDFD of Linux 6.5, unknown to older headers
+
 int receive_prepare(struct handle *handle) {
   int off = 0;
   if (!handle->receives_fds) return 0;
   // Other control data, asked for by whoever made this socket, would look like fds to a peek.
   setsockopt(handle->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
   setsockopt(handle->fd, SOL_SOCKET, SO_PASSSEC, &off, sizeof off);
+  setsockopt(handle->fd, SOL_SOCKET, PASS_PIDFD, &off, sizeof off);
   if (setsockopt(handle->fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off) < 0) return -errno;
   handle->peek_slots = 1;
   return 0;

@@ -4,8 +4,17 @@ import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-import { getCloseOnExec, getStatusFlags, O, pipe, closeFd, type SystemError } from '../../src/addon/index.ts';
-import type { Channel } from '../../src/socket/index.ts';
+import {
+  getCloseOnExec,
+  getStatusFlags,
+  O,
+  pipe,
+  closeFd,
+  socketPair,
+  type SystemError,
+} from '../../src/addon/index.ts';
+import { OwnedFd } from '../../src/fds/index.ts';
+import { type Channel, openChannel } from '../../src/socket/index.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
 import { runLimited } from './limited-process.ts';
 import {
@@ -173,6 +182,24 @@ describe('receiving', () => {
       code: 'ERR_FDSET_FDS_LOST',
       message: 'the process is out of file descriptors: one that a peer has sent is lost',
     });
+  });
+
+  test('a socket that was set to bring process fds brings none', { skip: pythonMissing() }, async () => {
+    const before = openFds().size;
+    const [left, right] = socketPair().map((fd) => new OwnedFd(fd));
+    const script = 'import socket; socket.socket(fileno=3).setsockopt(socket.SOL_SOCKET, 76, 1)'; // SO_PASSPIDFD
+    try {
+      execFileSync('python3', ['-c', script], { stdio: ['ignore', 'ignore', 'ignore', left!.fd] });
+    } catch {
+      // Linux before 6.5 has no such option
+    }
+    const [reader, writer] = [openChannel(left!, {}), openChannel(right!, {})];
+    for (let length = 1; length <= 5; length++) {
+      writer.write('x');
+      await until(() => reader.bytesReceived === length);
+    }
+    assert.equal(openFds().size, before + 2);
+    destroy(reader, writer);
   });
 
   test('a byte sent out of band neither stops the channel nor makes it spin', { skip: pythonMissing() }, async () => {
