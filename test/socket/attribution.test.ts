@@ -136,6 +136,28 @@ for (const chained of [true, false]) {
         });
       }
     });
+
+    test('every kind of region, changing as it goes, in sizes from a byte to 64 KiB', async () => {
+      for (let seed = 1; seed <= 20; seed++) {
+        const random = mulberry32(seed);
+        const size = (): number => 1 + random([4, 25, 100, 4096, 65_536][random(5)]!);
+        const file = (): Message => withFile(size(), random(16));
+        const kinds = [
+          () => [file()],
+          () => [plain(size()), file()],
+          () => [...Array.from({ length: 1 + random(20) }, () => plain(1 + random(3))), file()],
+          () => [plain(size())],
+        ];
+        const stretch = (): Message[] => {
+          const kind = kinds[random(kinds.length)]!;
+          return Array.from({ length: 1 + random(40) }, kind).flat();
+        };
+        const bursts = Array.from({ length: 1 + random(4) }, () => [...stretch(), ...stretch()]);
+        await run(...bursts).catch((error: unknown) => {
+          throw new Error(`seed ${seed}`, { cause: error });
+        });
+      }
+    });
   });
 }
 
