@@ -21,12 +21,19 @@ const reasons: Record<string, string> = {
   EMFILE: 'too many open files: raise the limit (ulimit -n)',
 };
 
+export interface OpenFileOptions {
+  /** With O_DIRECT. */
+  readonly direct?: boolean;
+  /** What errors call the file. Default: the path. */
+  readonly name?: string;
+}
+
 /**
  * Opens an existing file of any kind; the caller owns the fd.
  *
  * @throws CliError that names the file and the way out
  */
-export function openFile(path: string, mode: AccessMode, options: { direct?: boolean } = {}): OwnedFd {
+export function openFile(path: string, mode: AccessMode, options: OpenFileOptions = {}): OwnedFd {
   // O_NONBLOCK only for the open itself; what the receiver gets blocks, as if opened by hand.
   const flags = accessFlags[mode] | O.O_CLOEXEC | constants.O_NOCTTY | constants.O_NONBLOCK;
   let fd: number;
@@ -34,7 +41,7 @@ export function openFile(path: string, mode: AccessMode, options: { direct?: boo
     fd = openSync(path, flags | (options.direct ? O.O_DIRECT : 0));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new CliError(`${path}: ${reasons[code] ?? (error as Error).message}`, { cause: error });
+    throw new CliError(`${options.name ?? path}: ${reasons[code] ?? (error as Error).message}`, { cause: error });
   }
   try {
     setStatusFlags(fd, getStatusFlags(fd) & ~O.O_NONBLOCK);

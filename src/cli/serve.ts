@@ -75,7 +75,7 @@ function openImages(paths: readonly string[], options: ServeOptions): ServedImag
       const image = openImage(path, 'r');
       images.push({ image, writeFd: undefined, exportName: names[index]! });
       if (options.format === undefined) requireRaw(image);
-      if (!options.readOnly) images[index] = { ...images[index]!, writeFd: openForWriting(path) };
+      if (!options.readOnly) images[index] = { ...images[index]!, writeFd: openForWriting(image) };
     }
     return images;
   } catch (error) {
@@ -87,9 +87,10 @@ function openImages(paths: readonly string[], options: ServeOptions): ServedImag
   }
 }
 
-function openForWriting(path: string): ServedImage['writeFd'] {
+/** Opens the file that is open for reading once more, whatever has its name by now: proc(5), /proc/PID/fd. */
+function openForWriting({ path, fd }: Image): ServedImage['writeFd'] {
   try {
-    return openFile(path, 'rw');
+    return openFile(`/proc/self/fd/${fd.fd}`, 'rw', { name: path });
   } catch (error) {
     throw new CliError(`${(error as Error).message} (serve it with --read-only?)`, { cause: error });
   }

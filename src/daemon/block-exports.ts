@@ -74,6 +74,7 @@ export class BlockExports {
     if (this.#exports.has(id)) throw exportError(`Block export id '${id}' is already in use`);
     const node = this.#graph.find(undefined, nodeName);
     if (writable && node.readOnly) throw exportError('Cannot export read-only node as writable');
+    if (options.iothread !== undefined) throw exportError(`iothread "${options.iothread}" not found`);
     if (options.type !== 'nbd') throw exportError('No driver found for the requested export type');
     await this.#addNbd({ ...options, name: options.name ?? nodeName, writable });
   }

@@ -223,7 +223,8 @@ function hearDaemon(reading: number, child: SpawnedProcess): Promise<SandboxRepo
     let text = '';
     socket.setEncoding('utf8');
     for await (const part of socket as AsyncIterable<string>) text += part;
-    if (text !== '') {
+    // A word without its end is that of a daemon that was killed while it spoke.
+    if (text.endsWith('\n')) {
       const word = JSON.parse(text) as StarterWord;
       if ('ready' in word) return word.ready;
       throw new FdsetError('ERR_FDSET_DAEMON_START', word.error);

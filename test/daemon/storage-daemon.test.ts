@@ -159,3 +159,10 @@ test('--help and --version answer and exit with 0', () => {
   assert.match(fdset('storage-daemon', '--help').stdout, /--blockdev/);
   assert.match(fdset('storage-daemon', '-V').stdout, /^fdset-storage-daemon version \d+\.\d+\.\d+\n$/);
 });
+
+test('an export in an iothread that does not exist is refused, as there are none', () => {
+  const node = ['--blockdev', 'driver=null-co,node-name=n'];
+  const { code, stderr } = fdset('storage-daemon', ...node, '--export', 'nbd,id=e,node-name=n,iothread=i0');
+  assert.equal(code, 1);
+  assert.match(stderr, /iothread "i0" not found\n$/);
+});
