@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { type Command, Option } from 'commander';
 
@@ -67,7 +67,7 @@ function makeSampleImage(path: string): void {
 async function serveSample(served: ServedImage, sandbox: SandboxMode, interrupted: Promise<never>): Promise<void> {
   const server = await ImageServer.start({ sandbox, interrupted });
   try {
-    await Promise.race([prove(server, served, sandbox), interrupted]);
+    await Promise.race([prove(server, served), interrupted]);
     if (!process.stdin.isTTY) return;
     say('Ctrl-C ends it.');
     await untilInterrupted(server, interrupted);
@@ -76,7 +76,7 @@ async function serveSample(served: ServedImage, sandbox: SandboxMode, interrupte
   }
 }
 
-async function prove(server: ImageServer, served: ServedImage, sandbox: SandboxMode): Promise<void> {
+async function prove(server: ImageServer, served: ServedImage): Promise<void> {
   say(`daemon   process ${server.pid}, monitor ${server.qmpPath}`);
   say(describeSandbox(server.sandbox).replace(/^sandbox: /, 'sandbox  '));
   const client = await server.connect();
@@ -88,9 +88,9 @@ async function prove(server: ImageServer, served: ServedImage, sandbox: SandboxM
     await client.close();
   }
   await compare(server, served);
-  if (sandbox === 'on') requireRefusals(server);
+  requireRefusals(server);
   say(`\n${fdsets}\n\nNBD URI: ${server.uri(served.exportName)}`);
-  say(`try:     nbdinfo '${server.uri(served.exportName)}'\n         fdset ls ${server.qmpPath}`);
+  say(`try:     nbdinfo '${server.uri(served.exportName)}'\n         ${programName()} ls ${server.qmpPath}`);
 }
 
 async function passAndExport(server: ImageServer, client: QmpClient, served: ServedImage): Promise<void> {
@@ -120,8 +120,15 @@ async function openByPath(client: QmpClient, filename: string): Promise<string |
 /** @throws CliError where any part of the proof is not there */
 function requireRefusals({ sandbox }: ImageServer): void {
   const tests = sandbox['self-test'];
-  if (sandbox['landlock-abi'] > 0 && sandbox.seccomp && tests.length > 0) return;
-  throw new CliError('the sandbox is not active');
+  const refused = tests.every(({ landlock, seccomp }) => landlock === 'EACCES' && seccomp === 'EACCES');
+  if (sandbox['landlock-abi'] > 0 && sandbox.seccomp && tests.length > 0 && refused) return;
+  const why = sandbox.missing.map((sentence) => `: ${sentence}`).join('');
+  throw new CliError(`the sandbox is not active (--sandbox ${sandbox.mode})${why}`);
+}
+
+/** How to call this program again: as it was called, or in a checkout, where no `fdset` is in the PATH, through npx. */
+function programName(): string {
+  return basename(process.argv[1]!) === 'fdset' ? 'fdset' : 'npx fdset';
 }
 
 async function compare(server: ImageServer, { image, exportName }: ServedImage): Promise<void> {

@@ -5,26 +5,37 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { landlockAbi, seccompAvailable } from '../../src/addon/index.ts';
 import { FdsetProcess } from './fdset-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const folder = temporaryFolder();
 
-function startDemo(name: string): { demo: FdsetProcess; files: string } {
+const unprotected = (landlockAbi() < 3 || !seccompAvailable()) && 'needs Landlock ABI 3 and seccomp';
+
+function startDemo(name: string, sandbox = 'try'): { demo: FdsetProcess; files: string } {
   const files = join(folder, name);
   mkdirSync(files);
   process.env['TMPDIR'] = files;
-  const demo = new FdsetProcess('demo', '--sandbox', 'try');
+  const demo = new FdsetProcess('demo', '--sandbox', sandbox);
   demo.child.stdin.end();
   return { demo, files };
 }
 
-test('without a terminal the demo ends with 0 once the checksums are equal', async () => {
+test('without a terminal the demo ends with 0 once the checksums are equal', { skip: unprotected }, async () => {
   const { demo, files } = startDemo('whole');
   const [code] = (await once(demo.child, 'close')) as [number];
   assert.equal(code, 0, demo.stderr);
   assert.match(demo.stdout, /our client\): equal/);
   assert.deepEqual(readdirSync(files), []);
+});
+
+test('without a sandbox the demo ends with 1, equal checksums or not', async () => {
+  const { demo } = startDemo('open', 'off');
+  const [code] = (await once(demo.child, 'close')) as [number];
+  assert.equal(code, 1);
+  assert.match(demo.stdout, /our client\): equal/);
+  assert.match(demo.stderr, /the sandbox is not active \(--sandbox off\)/);
 });
 
 for (const step of ['image', 'daemon']) {
