@@ -189,7 +189,13 @@ export class QmpClient {
 
 async function openSocket(target: QmpTarget, timeoutMs: number): Promise<OwnedFd> {
   if (target instanceof OwnedFd) return target;
-  if (typeof target === 'string') return connectUnix(target, { timeoutMs });
+  if (typeof target === 'string') {
+    // QEMU's backlog is short: behind one client that is served and a few that wait, connecting waits already.
+    return connectUnix(target, { timeoutMs }).catch((error: unknown) => {
+      if (!(error instanceof FdsetError) || error.code !== 'ERR_FDSET_CONNECT_TIMEOUT') throw error;
+      throw timeoutError(`no connection within ${timeoutMs} ms${holders(target)}`);
+    });
+  }
   return connectInet(target.host, target.port, { timeoutMs });
 }
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, suite, test } from 'node:test';
 import { QmpClient, QmpError } from '../../src/client/index.ts';
 import { FdsetError } from '../../src/errors.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import { connectUnix } from '../../src/socket/index.ts';
+import { connectUnix, listenUnix } from '../../src/socket/index.ts';
 import { ServedMonitors } from '../monitor/served-monitor.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
@@ -159,6 +159,17 @@ suite('a QMP client and other servers', () => {
     const client = await QmpClient.connect(path);
     await assert.rejects(client.execute('x'), hasCode('ERR_FDSET_QMP_CLOSED', /misunderstood: JSON parse error/));
     await client.close();
+  });
+
+  test('waits no longer in front of a full backlog than for a greeting', async () => {
+    const listener = listenUnix(`${path}-full`, { backlog: 0 });
+    const waiting = await connectUnix(`${path}-full`);
+    await assert.rejects(
+      QmpClient.connect(`${path}-full`, { greetingTimeoutMs: 100 }),
+      hasCode('ERR_FDSET_QMP_TIMEOUT', /no connection within 100 ms/),
+    );
+    waiting.close();
+    listener.close();
   });
 
   test('speaks over TCP', async () => {
