@@ -28,8 +28,9 @@
 //     queue   | a ....| B fd .......| c ....| D fd .......|
 //     reads   |-------|-------------|-------|-------------|
 //
-// Costs, against reading blindly: per message with an fd one slot of a peeking recvmmsg (0.25 µs), and per batch one
-// system call and one slot more. Bytes without fds cost one peek per batch.
+// Costs, against reading blindly: per message with an fd one slot of a peeking recvmmsg (0.25 µs), per batch one system
+// call and one slot more, and per glued region a read and a page fault (0.7 µs). Bytes without fds cost one peek per
+// batch. docs/decisions/socket.md has figures.
 //
 // Of the fds of one message only the first is received. QEMU receives sixteen, gives the first to the command that
 // takes it and closes the others; dropped by the kernel they cost nothing. So MSG_CTRUNC is no error as long as one fd

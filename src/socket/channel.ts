@@ -77,9 +77,9 @@ export class Channel {
   #paused = false;
   #error: Error | undefined;
   #received = 0;
-  /** At least as many messages with fds wait to be taken. */
+  /** At most so many messages with fds wait to be taken. */
   #waiting = 0;
-  /** As of the last write or drain: at most as many bytes are queued. */
+  /** At most so many bytes are queued: as of the last write or drain. */
   #queued = 0;
   #corks = 0;
   #corked = '';
