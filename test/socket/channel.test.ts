@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { OwnedFd } from '../../src/fds/index.ts';
 import { type Channel, type ChannelHandlers, openChannel } from '../../src/socket/index.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
-import { channelAndPeer, channelPair, openFdCount, turns, until } from './socket-peers.ts';
+import { channelAndPeer, channelPair, openFdCount, spins, turns, until } from './socket-peers.ts';
 
 checkOpenFds();
 
@@ -142,6 +142,15 @@ describe('a channel', () => {
     reader.resume();
     await until(() => events.length === 3);
     assert.deepEqual(events, ['data a', 'data b', 'end']);
+    reader.destroy();
+    writer.destroy();
+  });
+
+  test('rests while it is paused with something to read', async () => {
+    const [reader, writer] = channelPair({}, {});
+    reader.pause();
+    writer.write('unread');
+    assert.equal(await spins(() => new Promise((resolve) => setTimeout(resolve, 200))), false);
     reader.destroy();
     writer.destroy();
   });

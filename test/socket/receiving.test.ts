@@ -14,7 +14,7 @@ import {
   type SystemError,
 } from '../../src/addon/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import { type Channel, openChannel } from '../../src/socket/index.ts';
+import type { Channel } from '../../src/socket/index.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
 import { runLimited } from './limited-process.ts';
 import {
@@ -193,7 +193,7 @@ describe('receiving', () => {
     } catch {
       // Linux before 6.5 has no such option
     }
-    const [reader, writer] = [openChannel(left!, {}), openChannel(right!, {})];
+    const [reader, writer] = [unreferencedChannel(left!), unreferencedChannel(right!)];
     for (let length = 1; length <= 5; length++) {
       writer.write('x');
       await until(() => reader.bytesReceived === length);
@@ -202,21 +202,26 @@ describe('receiving', () => {
     destroy(reader, writer);
   });
 
-  test('a byte sent out of band neither stops the channel nor makes it spin', { skip: pythonMissing() }, async () => {
+  test('a byte sent out of band neither stops the channel nor makes it spin', { skip: pythonMissing() }, async (t) => {
     const got: string[] = [];
     const [reader, peer] = channelAndPeer({
       data: (_, bytes) => void got.push(Buffer.from(bytes).toString()),
     });
     const script = [
-      'import socket, time',
+      'import socket, sys',
       's = socket.socket(fileno=3)',
-      "s.send(b'!', socket.MSG_OOB); time.sleep(0.2)",
+      "s.send(b'!', socket.MSG_OOB)",
+      "print('sent', flush=True)",
+      'sys.stdin.read()',
       "s.send(b'ab'); s.send(b'!', socket.MSG_OOB); s.send(b'cd')",
-      'time.sleep(0.2)',
     ].join('\n');
-    const child = spawn('python3', ['-c', script], { stdio: ['ignore', 'inherit', 'inherit', peer.fd] });
+    const child = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit', peer.fd] });
+    t.after(() => child.kill());
     peer.close();
-    assert.equal(await spins(() => new Promise((resolve) => child.on('close', resolve))), false);
+    await new Promise((resolve) => child.stdout!.on('data', resolve));
+    assert.equal(await spins(() => new Promise((resolve) => setTimeout(resolve, 200))), false);
+    child.stdin!.end();
+    await new Promise((resolve) => child.on('close', resolve));
     await until(() => got.join('').includes('cd'));
     assert.equal(got.join('').replaceAll('!', ''), 'abcd');
     reader.destroy();

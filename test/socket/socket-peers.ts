@@ -102,10 +102,9 @@ export async function openFdCount(count: number): Promise<void> {
   await until(() => openFds().size === count);
 }
 
-/** Whether this process was busy nearly all of the time that `wait` took: an event loop that spins. */
+/** Whether the event loop was busy for most of the time that `wait` took, rather than waiting for events: it spins. */
 export async function spins(wait: () => Promise<unknown>): Promise<boolean> {
-  const [cpu, started] = [process.cpuUsage(), performance.now()];
+  const before = performance.eventLoopUtilization();
   await wait();
-  const { user, system } = process.cpuUsage(cpu);
-  return user + system > 0.8 * 1000 * (performance.now() - started);
+  return performance.eventLoopUtilization(before).utilization > 0.5;
 }
