@@ -1,6 +1,6 @@
 // fdset serve as a user runs it: what it prints, what NBD clients get, what it refuses, what it leaves behind.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -163,5 +163,6 @@ test('a serve that is killed takes its daemon with it', async () => {
   for (let tries = 0; existsSync(`/proc/${served.pid}`) && tries < 200; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  rmSync(dirname(served.monitor), { recursive: true }); // nobody else does
   assert.equal(existsSync(`/proc/${served.pid}`), false);
 });
