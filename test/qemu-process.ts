@@ -1,13 +1,7 @@
 // A real QEMU to talk to, where it is installed: the emulator without a machine, with a QMP socket.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-
-/** Why tests that need `program` skip, or false where it is installed. */
-export function missing(program: string): string | false {
-  const { error } = spawnSync(program, ['--version'], { stdio: 'ignore' });
-  return error ? `${program} is not installed` : false;
-}
 
 export const emulator = 'qemu-system-x86_64';
 

@@ -6,9 +6,9 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { missing } from '../qemu-process.ts';
+import { missing } from '../programs.ts';
 import { fdset, FdsetProcess } from './fdset-process.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const folder = temporaryFolder();
 chmodSync(folder, 0o755);

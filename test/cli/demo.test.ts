@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { landlockAbi, seccompAvailable } from '../../src/addon/index.ts';
 import { FdsetProcess } from './fdset-process.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const folder = temporaryFolder();
 

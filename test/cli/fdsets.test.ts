@@ -7,9 +7,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { emulator, missing, type QemuProcess, startQemu } from '../qemu-process.ts';
+import { missing } from '../programs.ts';
+import { emulator, type QemuProcess, startQemu } from '../qemu-process.ts';
 import { fdset, FdsetProcess } from './fdset-process.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const folder = temporaryFolder();
 const image = join(folder, 'disk.img');

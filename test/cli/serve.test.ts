@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { NbdClient } from '../../src/nbd/index.ts';
 import { fdset, FdsetProcess } from './fdset-process.ts';
-import { temporaryFolder } from './temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const folder = temporaryFolder();
 const content = Buffer.alloc(1 << 20, 'fdset ');

@@ -20,7 +20,7 @@ import { describe, test } from 'node:test';
 
 import { pipe, socketPair } from '../../src/addon/index.ts';
 import { QmpClient } from '../../src/client/index.ts';
-import { temporaryFolder } from '../cli/temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { withDaemon, type DaemonUnderTest } from './daemon-under-test.ts';

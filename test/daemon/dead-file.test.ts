@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { QmpClient } from '../../src/client/index.ts';
-import { temporaryFolder } from '../cli/temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { FuseFile, type FuseOperation, fuseSkipReason } from '../fuse-file.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';

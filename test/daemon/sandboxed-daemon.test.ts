@@ -11,7 +11,7 @@ import type { JsonOutput } from '../../src/json/index.ts';
 import { NbdClient } from '../../src/nbd/index.ts';
 import { listenUnix } from '../../src/socket/index.ts';
 import { FdsetProcess } from '../cli/fdset-process.ts';
-import { temporaryFolder } from '../cli/temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
 checkOpenFds();

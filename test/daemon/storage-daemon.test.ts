@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { QmpClient } from '../../src/client/index.ts';
 import { fdset, fdsetMain, FdsetProcess } from '../cli/fdset-process.ts';
-import { temporaryFolder } from '../cli/temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const folder = temporaryFolder();
 const image = join(folder, 'disk.img');

@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 
 import { checkOpenFds } from '../open-fds.ts';
-import { missing, succeed } from './programs.ts';
+import { missing, succeed } from '../programs.ts';
 import { ServedImage } from './served-image.ts';
 
 checkOpenFds();

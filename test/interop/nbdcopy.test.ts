@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { checkOpenFds } from '../open-fds.ts';
-import { missing, succeed } from './programs.ts';
+import { missing, succeed } from '../programs.ts';
 import { ServedImage } from './served-image.ts';
 
 checkOpenFds();

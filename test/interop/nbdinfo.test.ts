@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { checkOpenFds } from '../open-fds.ts';
-import { missing, run, succeed } from './programs.ts';
+import { missing, run, succeed } from '../programs.ts';
 import { ServedImage } from './served-image.ts';
 
 checkOpenFds();

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { checkOpenFds } from '../open-fds.ts';
-import { missing, run, succeed } from './programs.ts';
+import { missing, run, succeed } from '../programs.ts';
 import { ServedImage } from './served-image.ts';
 
 checkOpenFds();

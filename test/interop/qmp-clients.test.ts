@@ -9,17 +9,17 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 
-import { temporaryFolder } from '../cli/temporary-folder.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { DaemonUnderTest, withDaemon } from '../daemon/daemon-under-test.ts';
 import { checkOpenFds } from '../open-fds.ts';
-import { emulator, missing as missingServer, startQemu } from '../qemu-process.ts';
-import { missing, run, succeed } from './programs.ts';
+import { emulator, startQemu } from '../qemu-process.ts';
+import { missing, run, succeed } from '../programs.ts';
 
 checkOpenFds();
 
 const folder = temporaryFolder();
 const clients = findSource('test/interop/qmp-clients.py');
-const noEmulator = missingServer(emulator);
+const noEmulator = missing(emulator);
 let sockets = 0;
 
 function findSource(path: string): string {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { FdsetProcess } from '../cli/fdset-process.ts';
-import { temporaryFolder } from '../cli/temporary-folder.ts';
-import { missing } from '../qemu-process.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+import { missing } from '../programs.ts';
 
 const folder = temporaryFolder();
 const size = 32 * 1024 * 1024;
