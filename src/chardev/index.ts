@@ -2,4 +2,4 @@
 //
 // Source: QEMU's chardev/char-socket.c as seen from outside: qmp.md section 1.
 export { SocketChardev, type SocketAddress } from './socket.ts';
-export type { Chardev, CharFrontend } from './chardev.ts';
+export type { CharChannel, Chardev, CharFrontend } from './chardev.ts';

@@ -1,7 +1,7 @@
 // What is a monitor? A server of QMP on one character device: one session at a time, and what outlives the session.
-import type { CharFrontend, Chardev } from '../chardev/index.ts';
+import type { CharChannel, CharFrontend, Chardev } from '../chardev/index.ts';
 import { NamedFds } from '../fds/index.ts';
-import type { Channel, ChannelHandlers } from '../socket/index.ts';
+import type { ChannelHandlers } from '../socket/index.ts';
 import { Dispatcher } from './dispatch.ts';
 import { MonitorEvents } from './events.ts';
 import { PROFILE_10_0, type Profile } from './profile.ts';
@@ -54,7 +54,7 @@ export class Monitor implements CharFrontend {
   }
 
   /** A client has come: for the character device. */
-  connected(open: (handlers: ChannelHandlers) => Channel): void {
+  connected(open: (handlers: ChannelHandlers) => CharChannel): void {
     const { registry, dispatcher, events, profile } = this.#shared;
     this.#session = new Session(
       {

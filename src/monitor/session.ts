@@ -13,11 +13,12 @@
 // Reading pauses while the session is stalled (the client leaves its replies unread), while as many requests wait as the
 // queue admits (one; eight with OOB), and without OOB while a command of this session runs.
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
+import type { CharChannel } from '../chardev/index.ts';
 import { FdsetError } from '../errors.ts';
 import type { FdOrigin, NamedFds, OwnedFd } from '../fds/index.ts';
 import { JsonParseError, JsonStreamer, type JsonValue, type WriteJsonOptions } from '../json/index.ts';
 import { encodeError, encodeReturn, greeting, parseRequest, QmpRequestError, type QmpVersion } from '../qmp/index.ts';
-import type { Channel, ChannelHandlers, PeerCredentials } from '../socket/index.ts';
+import type { ChannelHandlers, PeerCredentials } from '../socket/index.ts';
 import { type Dispatcher, dispatch, type InLine } from './dispatch.ts';
 import type { EventSink } from './events.ts';
 import { OOB_QUEUE_LENGTH, RequestQueue } from './oob.ts';
@@ -57,7 +58,7 @@ export class Session implements CommandContext, InLine, EventSink {
   readonly pretty: boolean;
   readonly #format: WriteJsonOptions;
   readonly #options: SessionOptions;
-  readonly #channel: Channel;
+  readonly #channel: CharChannel;
   readonly #streamer = new JsonStreamer((value, end) => this.#read(value, end));
   readonly #queue = new RequestQueue();
   #phase: 'open' | 'ending' | 'closed' = 'open';
@@ -76,7 +77,7 @@ export class Session implements CommandContext, InLine, EventSink {
   #lastReplyTimer: NodeJS.Timeout | undefined;
 
   /** @param open makes the channel over the connection, with the handlers given */
-  constructor(options: SessionOptions, open: (handlers: ChannelHandlers) => Channel) {
+  constructor(options: SessionOptions, open: (handlers: ChannelHandlers) => CharChannel) {
     this.monitorId = options.monitorId;
     this.namedFds = options.namedFds;
     this.pretty = options.pretty;

@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CharFrontend, SocketChardev } from '../../src/chardev/index.ts';
+import { type CharChannel, type CharFrontend, SocketChardev } from '../../src/chardev/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import type { Channel } from '../../src/socket/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { listeningSocket } from '../transcripts/listening-socket.ts';
@@ -17,7 +16,7 @@ checkOpenFds();
 
 /** Says hello to each client and keeps its channel. */
 class Greeter implements CharFrontend {
-  readonly channels: Channel[] = [];
+  readonly channels: CharChannel[] = [];
 
   connected(open: Parameters<CharFrontend['connected']>[0]): void {
     const channel = open({ data: () => undefined, end: (self) => self.destroy() });
