@@ -16,6 +16,7 @@ has to be made before another one uses it.
   --export DEFINITION     [type=]nbd,id=ID,node-name=NODE[,name=NAME][,writable=on|off]
   --add-fd DEFINITION     fd=N,set=ID[,opaque=TEXT]: an inherited fd becomes a member of an fd set
   --pidfile PATH          write the process id when everything is set up, remove it at exit
+  --compat VERSION        behave as qemu-10.0 (default) or qemu-7.2 with a running machine
   --sandbox MODE          off (default): may open paths. on: Landlock and seccomp, everything comes as an fd,
                           or no start. try: the protections that this system has
   --allow-uid UID         only this user, root and the user who started it may connect; may be repeated

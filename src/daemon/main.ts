@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { FdsetError } from '../errors.ts';
 import { declareInheritedFds, listInheritedFds } from '../fds/index.ts';
+import { type Profile, PROFILES } from '../monitor/index.ts';
 import { PACKAGE_VERSION } from '../package-version.ts';
 import { handOver } from './hand-over.ts';
 import { InheritedFds } from './inherited-fds.ts';
@@ -65,6 +66,14 @@ function sandboxMode(commandLine: CommandLine): SandboxMode {
   return mode;
 }
 
+function profileOf(commandLine: CommandLine): Profile {
+  const text = lastValue(commandLine, 'compat') ?? `qemu-${PROFILES[0]!.name}`;
+  const profile = PROFILES.find(({ name }) => text === `qemu-${name}`);
+  const known = PROFILES.map(({ name }) => `qemu-${name}`).join(', ');
+  if (profile === undefined) throw new UsageError(`--compat ${text}: give one of ${known}`);
+  return profile;
+}
+
 /** The daemon itself, with or without a sandbox around it. */
 async function runHere(commandLine: CommandLine, order: ReturnType<typeof takeOrder>): Promise<number> {
   const sandbox = await enterSandbox(order);
@@ -72,6 +81,7 @@ async function runHere(commandLine: CommandLine, order: ReturnType<typeof takeOr
   let removePidFile = () => {};
   try {
     await runDaemon(commandLine, {
+      profile: profileOf(commandLine),
       sandbox: sandbox.report,
       inheritedFds: new InheritedFds(),
       onReady: () => {
@@ -103,10 +113,10 @@ async function runStarter(commandLine: CommandLine, mode: SandboxMode): Promise<
   let removePidFile = () => {};
   try {
     if (interrupted) return 0;
-    const allowed = commandLine.first
-      .filter(({ name }) => name === 'allow-uid')
-      .flatMap(({ value }) => ['--allow-uid', value]);
-    daemon = startDaemon({ mode, script: daemonScript, args: [...handed.args, ...allowed], fds: handed.fds });
+    const passed = commandLine.first
+      .filter(({ name }) => name === 'allow-uid' || name === 'compat')
+      .flatMap(({ name, value }) => [`--${name}`, value]);
+    daemon = startDaemon({ mode, script: daemonScript, args: [...handed.args, ...passed], fds: handed.fds });
     inherited.close();
     process.stderr.write(`fdset-storage-daemon: ${describeSandbox(await daemon.ready)}\n`);
     const pidFile = lastValue(commandLine, 'pidfile');

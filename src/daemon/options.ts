@@ -20,6 +20,7 @@ const definitions = {
   trace: { value: 'required', short: 'T', when: 'first' },
   pidfile: { value: 'required', when: 'first' },
   daemonize: { value: 'none', when: 'first' },
+  compat: { value: 'required', when: 'first' },
   sandbox: { value: 'required', when: 'first' },
   'allow-uid': { value: 'required', when: 'first' },
   'add-fd': { value: 'required', when: 'in-order' },

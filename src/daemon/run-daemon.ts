@@ -1,5 +1,6 @@
 // How does a storage daemon run from its command line to its end? Options in order, then until `quit` or a signal, then
 // everything is closed.
+import type { Profile } from '../monitor/index.ts';
 import { applyOption } from './apply-option.ts';
 import type { InheritedFds } from './inherited-fds.ts';
 import type { CommandLine } from './options.ts';
@@ -11,6 +12,8 @@ import { StorageDaemon } from './storage-daemon.ts';
 const longestDelay = 2 ** 31 - 1;
 
 export interface RunOptions {
+  /** The version of QEMU to behave as. */
+  readonly profile: Profile;
   /** What holds this process, for `x-query-sandbox`. */
   readonly sandbox: SandboxReport;
   readonly inheritedFds: InheritedFds;
@@ -25,7 +28,7 @@ export interface RunOptions {
  */
 export async function runDaemon(
   commandLine: CommandLine,
-  { sandbox, inheritedFds, onReady }: RunOptions,
+  { profile, sandbox, inheritedFds, onReady }: RunOptions,
 ): Promise<void> {
   const accepts = peerFilter(commandLine);
   let end!: () => void;
@@ -34,7 +37,7 @@ export async function runDaemon(
   for (const signal of signals) process.on(signal, end);
   // A daemon without a socket runs, too, and so does one whose first option waits for a file.
   const alive = setInterval(() => {}, longestDelay);
-  const daemon = new StorageDaemon({ sandbox, inheritedFds, accepts, onQuit: end });
+  const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, onQuit: end });
   // Clients of the first monitor wait: no command comes between two options, as in qemu-storage-daemon.
   daemon.shared.dispatcher.hold();
   try {

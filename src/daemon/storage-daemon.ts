@@ -8,6 +8,7 @@ import {
   createMonitorShared,
   type Monitor,
   type MonitorShared,
+  type Profile,
   registerControlCommands,
   registerFdCommands,
   registerIntrospectCommands,
@@ -22,6 +23,8 @@ import type { InheritedFds } from './inherited-fds.ts';
 import type { SandboxReport } from './sandbox-report.ts';
 
 export interface StorageDaemonOptions {
+  /** The version of QEMU to behave as. */
+  readonly profile: Profile;
   /** Called once the reply to `quit` has left, when everything is closed. */
   readonly onQuit: () => void;
   /** What `x-query-sandbox` answers. */
@@ -32,7 +35,7 @@ export interface StorageDaemonOptions {
 }
 
 export class StorageDaemon {
-  readonly fdsets = new FdsetTable();
+  readonly fdsets: FdsetTable;
   /** What was handed over at the start and the options have not given away yet. */
   readonly inheritedFds: InheritedFds;
   readonly accepts: StorageDaemonOptions['accepts'];
@@ -47,7 +50,9 @@ export class StorageDaemon {
   constructor(options: StorageDaemonOptions) {
     this.inheritedFds = options.inheritedFds;
     this.accepts = options.accepts;
-    this.shared = createMonitorShared(this.registry);
+    this.fdsets = new FdsetTable(options.profile.fdsets);
+    this.shared = createMonitorShared(this.registry, options.profile);
+    this.shared.clients.onChange = (count) => this.fdsets.setMonitorClients(count);
     this.graph = new BlockGraph({ openFile: fileOpener(this.fdsets) });
     this.exports = new BlockExports(this.graph, this.shared.events, options.accepts);
     this.#registerCommands(options);

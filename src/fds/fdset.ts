@@ -1,16 +1,11 @@
 // Which fds has the user given us, and who uses them? QEMU's monitor/fds.c: add-fd, remove-fd, query-fdsets, and the
-// opening of /dev/fdset/N. The rules are those of QEMU 10.0.
+// opening of /dev/fdset/N. What versions of QEMU do differently is in fdset-rules.ts.
 import { constants } from 'node:os';
 
 import { O, SystemError, close, getStatusFlags, setStatusFlags } from '../addon/index.ts';
-import {
-  cannotDup,
-  cannotReadFlags,
-  negativeFdsetId,
-  noMatchingFd,
-  noSuchFdset,
-  noSuchMember,
-} from './fdset-errors.ts';
+import type { FdsetError } from '../errors.ts';
+import { negativeFdsetId, noSuchMember } from './fdset-errors.ts';
+import { FDSET_RULES_10_0, type FdsetRules, type OpenFailure } from './fdset-rules.ts';
 import { IdIndex } from './id-index.ts';
 import type { Int64 } from './int64.ts';
 import type { OwnedFd } from './owned-fd.ts';
@@ -59,6 +54,8 @@ interface Member {
   readonly addedAt: number;
   readonly addedBy: FdOrigin | undefined;
 }
+
+type Fail = (failure: OpenFailure) => FdsetError;
 
 /** Lives while it has fds or dups. */
 interface Fdset {
@@ -117,6 +114,12 @@ export class FdsetDup {
  */
 export class FdsetTable {
   readonly #sets = new IdIndex<Fdset>();
+  readonly #rules: FdsetRules;
+  #monitorClients = 0;
+
+  constructor(rules: FdsetRules = FDSET_RULES_10_0) {
+    this.#rules = rules;
+  }
 
   /**
    * Takes ownership of `fd` (also where it throws: then it is closed) and returns where it is now.
@@ -174,7 +177,7 @@ export class FdsetTable {
   }
 
   /**
-   * Opens `/dev/fdset/id`: duplicates the newest fd of the set whose access mode and O_DIRECT are those of `flags`, and
+   * Opens `/dev/fdset/id`: duplicates the newest fd of the set that `flags` matches by the rules, and
    * sets the other status flags of its open file description to what `flags` says. O_TRUNC and the like are left to the
    * caller, since truncating may wait for a disk.
    * @param holder who will use it, for the ledger
@@ -183,16 +186,28 @@ export class FdsetTable {
    * @throws FdsetError no such set; no fd that matches; one that cannot be duplicated
    */
   openDup(id: number, flags: number, holder: string, filename: string): FdsetDup {
+    const fail = (failure: OpenFailure): FdsetError => this.#rules.openError(failure, filename, flags);
     const set = this.#sets.get(id);
-    if (set === undefined) throw noSuchFdset(id);
-    const member = newestMatch(set.fds, flags);
-    const dup = new FdsetDup(dupWithFlags(member, flags), member, holder, filename, (closed) => {
+    if (set === undefined) throw fail({ why: 'no such set', id });
+    const member = newestMatch(set.fds, flags, this.#rules.decisiveFlags, fail);
+    const dup = new FdsetDup(dupWithFlags(member, flags, fail), member, holder, filename, (closed) => {
       const place = set.dups.indexOf(closed);
       if (place >= 0) set.dups.splice(place, 1);
+      this.#closeUnused(set);
       this.#dropIfEmpty(set);
     });
     set.dups.push(dup);
     return dup;
+  }
+
+  /** How many clients are connected to the monitors: where nobody is left, QEMU 7.2 closes what nobody uses. */
+  setMonitorClients(count: number): void {
+    this.#monitorClients = count;
+    if (count > 0 || !this.#rules.closesUnused) return;
+    for (const set of this.#sets.descending()) {
+      this.#closeUnused(set);
+      this.#dropIfEmpty(set);
+    }
   }
 
   /** Closes every fd that the user gave. Dups belong to their holders, and their sets live until they close them. */
@@ -209,6 +224,11 @@ export class FdsetTable {
     return set;
   }
 
+  #closeUnused(set: Fdset): void {
+    if (!this.#rules.closesUnused || this.#monitorClients > 0 || set.dups.length > 0) return;
+    for (const { owned } of set.fds.splice(0)) owned.close();
+  }
+
   #dropIfEmpty(set: Fdset): void {
     if (!set.alive || set.fds.length > 0 || set.dups.length > 0) return;
     set.alive = false;
@@ -221,23 +241,22 @@ function both(one: Promise<void> | undefined, other: Promise<void> | undefined):
 }
 
 /** Which fd serves these open flags? The access mode must be the same: one for both does not serve reading only. */
-function newestMatch(fds: readonly Member[], flags: number): OwnedFd {
-  const decisive = O.O_ACCMODE | O.O_DIRECT;
-  const match = fds.findLast(({ owned }) => ((statusFlags(owned.fd) ^ flags) & decisive) === 0);
-  if (match === undefined) throw noMatchingFd(flags);
+function newestMatch(fds: readonly Member[], flags: number, decisive: number, fail: Fail): OwnedFd {
+  const match = fds.findLast(({ owned }) => ((statusFlags(owned.fd, fail) ^ flags) & decisive) === 0);
+  if (match === undefined) throw fail({ why: 'no match' });
   return match.owned;
 }
 
-function statusFlags(fd: number): number {
+function statusFlags(fd: number, fail: Fail): number {
   try {
     return getStatusFlags(fd);
-  } catch (error) {
-    throw cannotReadFlags(fd, error);
+  } catch (cause) {
+    throw fail({ why: 'no flags', fd, cause });
   }
 }
 
 /** A dup is the same open file description: what is set here, every other fd of it sees. */
-function dupWithFlags(member: OwnedFd, flags: number): OwnedFd {
+function dupWithFlags(member: OwnedFd, flags: number, fail: Fail): OwnedFd {
   let dup: OwnedFd | undefined;
   try {
     dup = member.dup();
@@ -245,8 +264,8 @@ function dupWithFlags(member: OwnedFd, flags: number): OwnedFd {
     if (((getStatusFlags(dup.fd) ^ flags) & O.O_SYNC) !== 0) throw new SystemError(constants.errno.EINVAL, 'fcntl');
     setStatusFlags(dup.fd, flags);
     return dup;
-  } catch (error) {
+  } catch (cause) {
     dup?.close();
-    throw cannotDup(member.fd, error);
+    throw fail({ why: 'no dup', fd: member.fd, cause });
   }
 }

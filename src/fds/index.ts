@@ -4,6 +4,7 @@
 // query-fdsets, getfd and closefd; docs/reference/fdset.md has what QEMU does beyond that.
 export { OwnedFd } from './owned-fd.ts';
 export { FdsetDup, FdsetTable, type AddOptions, type FdOrigin, type FdsetInfo, type FdsetRecord } from './fdset.ts';
+export { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from './fdset-rules.ts';
 export { parseDevFdset } from './dev-fdset.ts';
 export { NamedFds } from './named-fds.ts';
 export { declareInheritedFds, listInheritedFds, takeInheritedFd } from './inherited-fds.ts';

@@ -2,6 +2,7 @@
 import type { CharChannel, CharFrontend, Chardev } from '../chardev/index.ts';
 import { NamedFds } from '../fds/index.ts';
 import type { ChannelHandlers } from '../socket/index.ts';
+import { MonitorClients } from './clients.ts';
 import { Dispatcher } from './dispatch.ts';
 import { MonitorEvents } from './events.ts';
 import { PROFILE_10_0, type Profile } from './profile.ts';
@@ -17,11 +18,18 @@ export interface MonitorShared {
   readonly dispatcher: Dispatcher;
   readonly events: MonitorEvents;
   readonly profile: Profile;
+  readonly clients: MonitorClients;
 }
 
 /** One for all monitors of a program. */
 export function createMonitorShared(registry: CommandRegistry, profile: Profile = PROFILE_10_0): MonitorShared {
-  return { registry, profile, dispatcher: new Dispatcher(), events: new MonitorEvents() };
+  return {
+    registry,
+    profile,
+    dispatcher: new Dispatcher(),
+    events: new MonitorEvents(),
+    clients: new MonitorClients(),
+  };
 }
 
 export interface MonitorOptions {
@@ -55,7 +63,8 @@ export class Monitor implements CharFrontend {
 
   /** A client has come: for the character device. */
   connected(open: (handlers: ChannelHandlers) => CharChannel): void {
-    const { registry, dispatcher, events, profile } = this.#shared;
+    const { registry, dispatcher, events, profile, clients } = this.#shared;
+    clients.came();
     this.#session = new Session(
       {
         monitorId: this.id,
@@ -69,6 +78,7 @@ export class Monitor implements CharFrontend {
         onNegotiated: (session) => events.add(session),
         onClosed: (session) => {
           events.delete(session);
+          clients.left();
           this.#session = undefined;
           this.#sessionGone();
         },

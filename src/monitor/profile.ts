@@ -1,16 +1,34 @@
 // Which QEMU does a monitor behave as? Everything that differs between versions hangs on the profile.
+import { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from '../fds/index.ts';
 import { PACKAGE_VERSION } from '../package-version.ts';
 import type { QmpVersion } from '../qmp/index.ts';
 
 /** A version of QEMU to behave as. */
 export interface Profile {
-  /** As users name it. */
-  readonly name: string;
+  /** As users name it: `--compat qemu-NAME`. */
+  readonly name: '10.0' | '7.2';
   /** What the greeting and `query-version` say: QEMU's version, and our own as the package. */
   readonly version: QmpVersion;
+  /** When fds of sets close, which of them an open takes, and what it says where it finds none. */
+  readonly fdsets: FdsetRules;
 }
 
 export const PROFILE_10_0: Profile = {
   name: '10.0',
-  version: { qemu: { major: 10, minor: 0, micro: 2 }, package: `fdset ${PACKAGE_VERSION}` },
+  version: versionOf(10, 0, 2),
+  fdsets: FDSET_RULES_10_0,
 };
+
+/** As 7.2 is while its machine runs. */
+export const PROFILE_7_2: Profile = {
+  name: '7.2',
+  version: versionOf(7, 2, 22),
+  fdsets: FDSET_RULES_7_2,
+};
+
+/** The default first. */
+export const PROFILES: readonly Profile[] = [PROFILE_10_0, PROFILE_7_2];
+
+function versionOf(major: number, minor: number, micro: number): QmpVersion {
+  return { qemu: { major, minor, micro }, package: `fdset ${PACKAGE_VERSION}` };
+}

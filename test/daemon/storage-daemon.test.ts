@@ -15,7 +15,7 @@ writeFileSync(image, Buffer.alloc(65_536));
 
 const refused: [string[], string][] = [
   [['--bogus'], "unrecognized option '--bogus'"],
-  [['--compat', '7.2'], "unrecognized option '--compat'"],
+  [['--compat', '7.2'], '--compat 7.2: give one of qemu-10.0, qemu-7.2'],
   [['word'], 'word: Unexpected argument'],
   [
     ['--blockdev', 'driver=file,node-name=a,filename=/nonexistent'],
