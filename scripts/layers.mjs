@@ -9,7 +9,7 @@ export const layers = [
   ['socket'],
   ['chardev', 'client', 'block'],
   ['monitor', 'nbd'],
-  ['daemon'],
+  ['daemon', 'embed', 'testing'],
   ['cli'],
 ];
 

@@ -54,6 +54,11 @@ export class QmpConnection {
     return this.#channel.bufferedBytes;
   }
 
+  /** What has come of a message that is not complete. */
+  get unfinished(): string {
+    return this.messages && this.#received;
+  }
+
   /** Stops reading. */
   pause(): void {
     this.#channel.pause();

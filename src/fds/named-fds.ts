@@ -43,6 +43,11 @@ export class NamedFds {
     return fd;
   }
 
+  /** The names that are taken. */
+  get names(): string[] {
+    return [...this.#fds.keys()];
+  }
+
   /** Closes what is left. */
   [Symbol.dispose](): void {
     const left = [...this.#fds.values()];

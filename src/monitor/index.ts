@@ -9,7 +9,14 @@
 //
 // Source: QEMU's docs/interop/qmp-spec; monitor/ and qapi/ as seen from outside.
 export { Monitor, createMonitorShared, type MonitorOptions, type MonitorShared } from './monitor.ts';
-export { CommandRegistry, type CommandContext, type CommandHandler, type QmpCapability } from './registry.ts';
+export {
+  CommandRegistry,
+  type CommandContext,
+  type CommandHandler,
+  type CommandOutcome,
+  type QmpCapability,
+  type RegisteredCommand,
+} from './registry.ts';
 export { registerFdCommands } from './commands/fds.ts';
 export { registerControlCommands, type ControlOptions } from './commands/control.ts';
 export { registerIntrospectCommands } from './commands/introspect.ts';

@@ -39,7 +39,7 @@ const healthy: Record<string, string> = {
     "import { assert, integer, property } from 'fast-check';\n\nassert(property(integer(), Number.isInteger));\n",
   'native/empty.c': 'int fdset_empty;\n',
   ...Object.fromEntries(
-    ['index', 'client/index', 'monitor/index'].flatMap((name) => [
+    ['index', 'client/index', 'embed/index', 'testing/index'].flatMap((name) => [
       [`dist/src/${name}.js`, 'export const one = 1;\n'],
       [`dist/src/${name}.d.ts`, 'export declare const one = 1;\n'],
     ]),
