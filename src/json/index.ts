@@ -8,5 +8,5 @@ export { composeJson, writeJson, type JsonWriter, type WriteJsonOptions } from '
 export { parseJson } from './parse-json.ts';
 export { isJsonObject, JsonDouble, JsonParseError } from './value.ts';
 export type { JsonObject, JsonOutput, JsonValue } from './value.ts';
-export { inQemuOrder } from './member-order.ts';
+export { inQemuOrder, modifiedUtf8 } from './member-order.ts';
 export { DEFAULT_JSON_LIMITS, type JsonLimits } from './limits.ts';

@@ -34,6 +34,7 @@ function bucket(hash: number, length: number): number {
   return ((Math.imul(1103515243, value) + 12345) >>> 0) % BUCKETS;
 }
 
-function modifiedUtf8(name: string): number[] {
+/** The bytes of a string in QEMU's memory: U+0000 is C0 80. */
+export function modifiedUtf8(name: string): number[] {
   return [...Buffer.from(name)].flatMap((byte) => (byte === 0 ? [0xc0, 0x80] : [byte]));
 }

@@ -5,6 +5,7 @@ import { JsonDouble, isJsonObject, type JsonObject, type JsonValue } from '../js
 import { fullName, lastName, type Place } from './place.ts';
 import { missing, refusedValue, unexpected, wrongType } from './qapi-error.ts';
 import { jsonMode, keyvalMode, type InputMode, type Visit } from './scalars.ts';
+import { unexpectedMember } from './unexpected-member.ts';
 import type {
   AlternateType,
   ArrayType,
@@ -153,18 +154,13 @@ function closed(visitMembers: VisitMembers, mode: InputMode): Visit {
     const here: Place = { parent, name, index: -1 };
     const result: Record<string, unknown> = {};
     if (visitMembers(value, result, here) !== value.size) {
-      throw unexpected(fullName(firstUnknown(value, result), here, mode.element));
+      throw unexpected(fullName(unexpectedMember(value.keys(), Object.keys(result)), here, mode.element));
     }
     return result;
   };
 }
 
 const visitNothing = closed(() => 0, jsonMode);
-
-function firstUnknown(given: JsonObject, known: Record<string, unknown>): string {
-  for (const name of given.keys()) if (!Object.hasOwn(known, name)) return name;
-  throw new Error('every member is known');
-}
 
 function compileMembers(type: ObjectType, mode: InputMode): VisitMembers {
   return type.kind === 'struct' ? compileStruct(type, mode) : compileUnion(type, mode);
