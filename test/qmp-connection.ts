@@ -34,6 +34,11 @@ export class QmpConnection {
     return new QmpConnection(await connectUnix(path, { timeoutMs: TIMEOUT }));
   }
 
+  /** Over a socket that is connected already, which it owns from now on. */
+  static over(fd: OwnedFd): QmpConnection {
+    return new QmpConnection(fd);
+  }
+
   #ended(): void {
     this.#eof = true;
     this.#wake();

@@ -1,8 +1,9 @@
-// Which fd does a transcript mean? `MODE[+FLAG...]:FILE`, `null`, `pipe-r`, `socket`, `listen:FILE`, `same:KEPT`, with a
+// Which fd does a transcript mean? `MODE[+FLAG...]:FILE`, `null`, `pipe-r`, `socket`, `socket:KEPT`, `listen:FILE`, `same:KEPT`, with a
 // trailing `=KEPT` for a copy that the client keeps: see test/fixtures/transcripts/README.md.
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipe, socketPair } from '../../src/addon/index.ts';
+import { OwnedFd } from '../../src/fds/index.ts';
 
 const MODES: Readonly<Record<string, number>> = {
   r: constants.O_RDONLY,
@@ -68,7 +69,9 @@ export class ClientFds {
       }
       case 'socket': {
         const [one, other] = socketPair();
-        return { fd: one, others: [other] };
+        if (file === '') return { fd: one, others: [other] };
+        this.#kept.set(file, other);
+        return { fd: one, others: [] };
       }
       case 'listen':
         return { fd: this.#listen(join(this.#dir, file)), others: [] };
@@ -83,6 +86,18 @@ export class ClientFds {
     const fd = this.#kept.get(name);
     if (fd === undefined) throw new Error(`the client has kept no fd '${name}'`);
     return fd;
+  }
+
+  /** Gives a kept fd away. */
+  give(name: string): OwnedFd {
+    const fd = this.kept(name);
+    this.#kept.delete(name);
+    return new OwnedFd(fd);
+  }
+
+  /** Closes what `open` gave as extra. */
+  close(fds: readonly number[]): void {
+    for (const fd of fds) closeSync(fd);
   }
 
   closeAll(): void {
