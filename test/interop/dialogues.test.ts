@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, suite, type TestContext, test } from 'node:test';
 
 import { checkOpenFds } from '../open-fds.ts';
-import { type QemuVersion, qemu10, qemu7 } from '../qemu-versions.ts';
+import { type QemuVersion, qemu10, qemuVersions } from '../qemu-versions.ts';
 import { ownServer, root } from '../transcripts/own-server.ts';
 import {
   commandsOf,
@@ -94,7 +94,7 @@ for (const dialogue of dialogues) {
       assert.deepEqual(got, want);
     });
 
-    for (const qemu of [qemu10, qemu7]) {
+    for (const qemu of qemuVersions) {
       test(`QEMU ${qemu.name} says the same`, { skip: qemu.missing }, async () => {
         const theirs = await play(dialogue, emulator(qemu), isPlayed);
         const own = await play(dialogue, ours(`qemu-${qemu.name}`), isPlayed);
