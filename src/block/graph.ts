@@ -9,7 +9,7 @@ import { BlockBackend } from './backend.ts';
 import { drivers } from './drivers/index.ts';
 import type { BlockDriver, OpenContext } from './driver.ts';
 import { defaultLimits, type BlockLimits } from './limits.ts';
-import { describeNode } from './node-info.ts';
+import { describeNode, NODE_INFO_10_0, type NodeInfoRules } from './node-info.ts';
 import { checkNodeName, NodeNames } from './node-name.ts';
 import { maxLength, ProtocolNode, type BlockNode, type Edge } from './node.ts';
 import type { OpenFile } from './open-file.ts';
@@ -22,6 +22,8 @@ export interface BlockGraphOptions {
   /** Opens the files of nodes; {@link fileOpener} makes the usual one. */
   readonly openFile: OpenFile;
   readonly limits?: Partial<BlockLimits>;
+  /** What queries show of a node. Default: what QEMU 10.0 does. */
+  readonly nodeInfo?: NodeInfoRules;
 }
 
 export interface AttachOptions {
@@ -48,6 +50,7 @@ export class BlockGraph {
   readonly #openFile: OpenFile;
   readonly #limits: BlockLimits;
   readonly #patience: Patience;
+  readonly #nodeInfo: NodeInfoRules;
   readonly #names = new NodeNames();
   /** Oldest first. */
   readonly #nodes = new Map<string, BlockNode>();
@@ -60,6 +63,7 @@ export class BlockGraph {
   constructor(options: BlockGraphOptions) {
     this.#openFile = options.openFile;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#nodeInfo = options.nodeInfo ?? NODE_INFO_10_0;
     this.#patience = new Patience(this.#limits.hungOperations);
   }
 
@@ -108,7 +112,7 @@ export class BlockGraph {
 
   /** All nodes, newest first. `flat` is about backing chains, which no driver here has. */
   async queryNamedBlockNodes(): Promise<BlockDeviceInfo[]> {
-    return Promise.all([...this.#nodes.values()].reverse().map(describeNode));
+    return Promise.all([...this.#nodes.values()].reverse().map((node) => describeNode(node, this.#nodeInfo)));
   }
 
   /**

@@ -1,10 +1,21 @@
 // What does query-named-block-nodes say about a node? Source: QEMU's qapi/block-core.json, `BlockDeviceInfo`.
 import { writeJson } from '../json/index.ts';
 import type { BlockDeviceInfo } from '../qapi/index.ts';
-import type { BlockNode } from './node.ts';
+import type { BlockNode, ImageFacts } from './node.ts';
+
+/** What versions of QEMU show, beside what all do. */
+export interface NodeInfoRules {
+  /** Whether the node says that it is active. */
+  readonly active: boolean;
+  /** Whether a file node has `format-specific`, which is empty. */
+  readonly fileSpecific: boolean;
+}
+
+export const NODE_INFO_10_0: NodeInfoRules = { active: true, fileSpecific: true };
+export const NODE_INFO_7_2: NodeInfoRules = { active: false, fileSpecific: false };
 
 /** Resolves to all members; waits for the file no longer than `queryTimeoutMs`. */
-export async function describeNode(node: BlockNode): Promise<BlockDeviceInfo> {
+export async function describeNode(node: BlockNode, rules: NodeInfoRules): Promise<BlockDeviceInfo> {
   const filename = node.exactFilename ?? `json:${writeJson(node.describe())}`;
   const actualSize = await node.actualSize();
   const { readOnly, direct, noFlush, detectZeroes } = node.options;
@@ -17,7 +28,7 @@ export async function describeNode(node: BlockNode): Promise<BlockDeviceInfo> {
     detect_zeroes: detectZeroes,
     cache: { writeback: true, direct, 'no-flush': noFlush },
     write_threshold: 0,
-    active: true,
+    ...(rules.active ? { active: true } : unknownMember),
     backing_file_depth: 0,
     ...unthrottled,
     image: {
@@ -25,9 +36,17 @@ export async function describeNode(node: BlockNode): Promise<BlockDeviceInfo> {
       format: node.driver,
       'virtual-size': node.length,
       ...(actualSize === undefined ? {} : { 'actual-size': actualSize }),
-      ...node.imageInfo(),
+      ...imageFacts(node, rules),
     },
   };
 }
 
+function imageFacts(node: BlockNode, rules: NodeInfoRules): ImageFacts {
+  const { 'format-specific': specific, ...facts } = node.imageInfo();
+  const isShown = specific !== undefined && (specific.type !== 'file' || rules.fileSpecific);
+  return { ...facts, ...(isShown && { 'format-specific': specific }) };
+}
+
+/** The schema is that of 10.0, where the member is mandatory; a version that has none has no such schema. */
+const unknownMember = {} as { readonly active: boolean };
 const unthrottled = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };

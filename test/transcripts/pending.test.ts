@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { type Bindings, differences, normaliseRaw } from './match.ts';
-import { complaints, type Pending, strayEntries } from './pending.ts';
+import { complaints, type Pending, pendingFor, strayEntries } from './pending.ts';
 import type { StepResult } from './runner.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -12,7 +12,7 @@ const scenario: Scenario = {
   header: { scenario: 'title', server: 'system' },
   steps: [{ send: '{}' }, { send: '[]' }],
 };
-const nothing: Pending = { scenarios: {}, 'passing-here': [], commands: {}, steps: {} };
+const nothing: Pending = { scenarios: {}, 'passing-here': [], commands: {}, steps: {}, 'only-for': {} };
 
 function results(...differencesOfSteps: string[][]): StepResult[] {
   return differencesOfSteps.map((found, index) => ({
@@ -42,6 +42,14 @@ suite('the list of what is pending', () => {
     assert.deepEqual(complaints(scenario, results([], ['wrong']), listed), []);
     assert.deepEqual(complaints(scenario, results([], []), listed), ['step 2 passes, but pending.json lists it']);
     assert.equal(complaints(scenario, results(['wrong'], ['wrong']), listed).length, 2);
+  });
+
+  test('may be shorter for one profile than for another', () => {
+    const steps = { 'topic/title#1': 'always', 'topic/title#2': 'once' };
+    const listed = { ...nothing, steps, 'only-for': { 'topic/title#2': 'qemu-10.0' } };
+    assert.deepEqual(pendingFor('qemu-10.0', listed).steps, steps);
+    assert.deepEqual(pendingFor('qemu-7.2', listed).steps, { 'topic/title#1': 'always' });
+    assert.deepEqual(strayEntries([scenario], { ...nothing, 'only-for': listed['only-for'] }), ['topic/title#2']);
   });
 
   test('has no entry for what does not exist', () => {

@@ -14,6 +14,14 @@ export interface Pending {
   readonly commands: Readonly<Record<string, string>>;
   /** Steps, as `topic/title#N`, that do not pass in a scenario that otherwise does. */
   readonly steps: Readonly<Record<string, string>>;
+  /** Of those steps the ones that only this profile does not pass: the recordings of the others ask for nothing else. */
+  readonly 'only-for': Readonly<Record<string, string>>;
+}
+
+/** What a profile, as `--compat` names it, does not pass. */
+export function pendingFor(compat: string, pending: Pending): Pending {
+  const concerns = ([step]: [string, string]): boolean => (pending['only-for'][step] ?? compat) === compat;
+  return { ...pending, steps: Object.fromEntries(Object.entries(pending.steps).filter(concerns)) };
 }
 
 export function nameOf({ topic, title }: Scenario): string {
@@ -49,6 +57,7 @@ export function strayEntries(scenarios: readonly Scenario[], pending: Pending): 
     ...Object.keys(pending.scenarios).filter((name) => !names.has(name)),
     ...pending['passing-here'].filter((name) => pending.scenarios[name] === undefined),
     ...Object.keys(pending.steps).filter((name) => !steps.has(name)),
+    ...Object.keys(pending['only-for']).filter((name) => pending.steps[name] === undefined),
   ];
 }
 

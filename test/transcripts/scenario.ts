@@ -63,6 +63,8 @@ export interface Step {
   readonly raw?: string;
   readonly unordered?: boolean;
   readonly 'expect-eof'?: boolean;
+  /** The name of the fd that add-fd returns. */
+  readonly bind?: string;
   readonly variants?: Readonly<Record<string, Partial<Step>>>;
 }
 
@@ -83,8 +85,11 @@ export interface Scenario {
   readonly steps: readonly Step[];
 }
 
-/** All scenarios of a folder of transcripts, with the named variant of each step in force where there is one. */
-export function loadScenarios(folder: string, variant: string): Scenario[] {
+/**
+ * All scenarios of a folder of transcripts, with the named variants of each step in force where there are any; of two
+ * that change the same field the later name wins.
+ */
+export function loadScenarios(folder: string, variants: readonly string[]): Scenario[] {
   const scenarios: (Scenario & { steps: Step[] })[] = [];
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith('.jsonl')) continue;
@@ -94,7 +99,9 @@ export function loadScenarios(folder: string, variant: string): Scenario[] {
       if ('scenario' in entry) {
         scenarios.push({ topic: basename(name, '.jsonl'), title: entry.scenario, header: entry, steps: [] });
       } else {
-        scenarios.at(-1)?.steps.push(applyVariant(entry, variant));
+        scenarios
+          .at(-1)
+          ?.steps.push(variants.reduce((step, name) => applyVariant(step, entry.variants?.[name]), entry));
       }
     }
   }
@@ -102,8 +109,7 @@ export function loadScenarios(folder: string, variant: string): Scenario[] {
 }
 
 /** A variant's null takes a field of the step away. A variant without `raw` has other bytes than the recorded ones. */
-function applyVariant(step: Step, name: string): Step {
-  const variant = step.variants?.[name];
+export function applyVariant(step: Step, variant: Partial<Step> | undefined): Step {
   if (variant === undefined) return step;
   const replaced = { ...step, raw: null, ...variant };
   return Object.fromEntries(Object.entries(replaced).filter(([, value]) => value !== null)) as Step;

@@ -11,7 +11,7 @@ import { suite, test } from 'node:test';
 import { checkOpenFds } from '../open-fds.ts';
 import { listeningSocket } from './listening-socket.ts';
 import { ownServer, root } from './own-server.ts';
-import { complaints, isPending, nameOf, type Pending, strayEntries } from './pending.ts';
+import { complaints, isPending, nameOf, type Pending, pendingFor, strayEntries } from './pending.ts';
 import { runScenario } from './runner.ts';
 import { loadScenarios, type Scenario } from './scenario.ts';
 import { missingProgram } from './server.ts';
@@ -20,25 +20,32 @@ checkOpenFds();
 
 const fixtures = join(root, 'test', 'fixtures');
 const pending = JSON.parse(readFileSync(join(fixtures, 'pending.json'), 'utf8')) as Pending;
-const scenarios = loadScenarios(join(fixtures, 'transcripts'), 'fdset');
+/** Profiles of ours, and the variants of the recording that each is to equal: 7.2 is that of a running machine. */
+const profiles = [
+  { compat: 'qemu-10.0', variants: ['fdset'] },
+  { compat: 'qemu-7.2', variants: ['7.2', '7.2-running', 'fdset'] },
+].map((profile) => ({ ...profile, scenarios: loadScenarios(join(fixtures, 'transcripts'), profile.variants) }));
 
-suite('recorded transcripts', { concurrency: Math.max(4, availableParallelism()) }, () => {
-  for (const scenario of scenarios.filter(isWanted)) {
-    const skip = missingProgram(scenario.header) ?? false;
-    test(nameOf(scenario), { skip, timeout: 60_000 }, async () => {
-      const results = await runScenario(scenario, {
-        command: ownServer,
-        listen: listeningSocket,
-        unknownCommands: new Set(Object.keys(pending.commands)),
-        stopAtFirst: isPending(nameOf(scenario), pending),
+for (const { compat, scenarios } of profiles) {
+  const expected = pendingFor(compat, pending);
+  suite(`recorded transcripts, ${compat}`, { concurrency: Math.max(4, availableParallelism()) }, () => {
+    for (const scenario of scenarios.filter(isWanted)) {
+      const skip = missingProgram(scenario.header) ?? false;
+      test(nameOf(scenario), { skip, timeout: 60_000 }, async () => {
+        const results = await runScenario(scenario, {
+          command: [...ownServer, '--compat', compat],
+          listen: listeningSocket,
+          unknownCommands: new Set(Object.keys(pending.commands)),
+          stopAtFirst: isPending(nameOf(scenario), pending),
+        });
+        assert.equal(complaints(scenario, results, expected).join('\n'), '');
       });
-      assert.equal(complaints(scenario, results, pending).join('\n'), '');
-    });
-  }
-});
+    }
+  });
+}
 
 test('pending.json names only scenarios and steps that exist', () => {
-  assert.deepEqual(strayEntries(scenarios, pending), []);
+  assert.deepEqual(strayEntries(profiles[0]!.scenarios, pending), []);
 });
 
 function isWanted(scenario: Scenario): boolean {
