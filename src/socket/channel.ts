@@ -46,8 +46,11 @@ export interface ChannelOptions {
   readonly receiveFds?: boolean;
 }
 
-/** Characters held back by a cork before they are sent all the same: who writes shall see what the peer does not read. */
-const MAX_CORKED = 64 * 1024 - 1;
+/**
+ * Characters held back by a cork before they are sent all the same: some thirty short replies. A peer with many requests
+ * on the way goes on with these while the rest of them run (docs/decisions/socket.md).
+ */
+const MAX_CORKED = 1600;
 
 /**
  * Puts a connected stream socket on the event loop. `fd` is the channel's from now on, also where this throws.
@@ -131,7 +134,7 @@ export class Channel {
     return this.#queued === 0;
   }
 
-  /** Holds back strings without fds until {@link Channel.uncork}, or 64 KiB, to send them at once. Calls nest. */
+  /** Holds back strings without fds until {@link Channel.uncork}, or some 1600 bytes, to send them at once. Calls nest. */
   cork(): void {
     this.#corks++;
   }
