@@ -3,15 +3,21 @@
  * flight, add-fd and remove-fd in turn, each in a message of its own.
  *
  *   qmp-load SOCKET DEPTH SECONDS qmp|echo every|add
+ *   qmp-load SOCKET 1 SECONDS query          query-fdsets, one at a time
+ *   qmp-load SOCKET 64 COUNT grow            makes COUNT sets of one fd each, from id 1000 on, which stay
  *
  * With `every` each message carries an fd (of /dev/null), with `add` only those of add-fd do. It
  * prints "COMMANDS SECONDS" and exits 0; any error reply, a short connection or a failing system call exits 1.
  * With `echo` the server has no QMP of its own (echo-server.c): no greeting is awaited, nothing negotiated, and a reply
  * is 36 bytes. The bytes and fds sent are the same; each request ends with a line feed.
+ *
+ * It waits in poll, as clients with an event loop do. One that slept in recv would be woken, to sleep again, by each
+ * message that the server takes from the socket.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_DEPTH = 1024, SETS = 64, REQUEST_SIZE = 160, REPLY_BUFFER = 1 << 18, ECHO_BYTES = 36 };
+enum { MAX_DEPTH = 1024, SETS = 64, GROWN_FROM = 1000, REQUEST_SIZE = 160, REPLY_BUFFER = 1 << 18, ECHO_BYTES = 36 };
 
 struct request {
   char text[REQUEST_SIZE];
@@ -64,32 +70,25 @@ static void write_requests(void) {
   }
 }
 
-/* Sends requests number `first` to `first + count - 1`, one sendmsg each. */
-static void send_requests(int fd, int passed, int every, unsigned long first, unsigned count) {
+/* One sendmsg; without an fd where `passed` is -1. */
+static void send_request(int fd, const struct request *request, int passed) {
   static union {
     char bytes[CMSG_SPACE(sizeof(int))];
     struct cmsghdr align;
   } control;
-  control.align.cmsg_level = SOL_SOCKET;
-  control.align.cmsg_type = SCM_RIGHTS;
-  control.align.cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(&control.align), &passed, sizeof passed);
-
-  for (unsigned long number = first; number < first + count; number++) {
-    int adds = number % 2 == 0;
-    struct request *request = (adds ? add_fd : remove_fd) + number / 2 % SETS;
-    struct iovec part = {request->text, request->length};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (adds || every) {
-      message.msg_control = control.bytes;
-      message.msg_controllen = sizeof control.bytes;
-    }
-    ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    if (sent < 0) die("sendmsg");
-    if ((size_t)sent != request->length) {
-      fputs("qmp-load: a request was sent in part\n", stderr);
-      exit(1);
-    }
+  struct iovec part = {(char *)request->text, request->length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (passed >= 0) {
+    control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(&control.align), &passed, sizeof passed);
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+  }
+  ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+  if (sent < 0) die("sendmsg");
+  if ((size_t)sent != request->length) {
+    fputs("qmp-load: a request was sent in part\n", stderr);
+    exit(1);
   }
 }
 
@@ -97,7 +96,9 @@ static void send_requests(int fd, int passed, int every, unsigned long first, un
 static unsigned read_replies(int fd, int echo) {
   static char buffer[REPLY_BUFFER];
   static size_t partial;
-  ssize_t n = recv(fd, buffer, sizeof buffer, 0);
+  struct pollfd readable = {.fd = fd, .events = POLLIN};
+  ssize_t n;
+  while ((n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) < 0 && errno == EAGAIN) poll(&readable, 1, -1);
   if (n < 0) die("recv");
   if (n == 0) {
     fputs("qmp-load: the server closed the connection\n", stderr);
@@ -125,37 +126,63 @@ static void negotiate(int fd) {
   while (read_replies(fd, 0) == 0) continue;
 }
 
+struct load {
+  enum { CHURN, GROW, QUERY } kind;
+  int passed, every;
+};
+
+static const struct request query = {"{\"execute\": \"query-fdsets\"}\n", 28};
+
+static void send_number(int fd, const struct load *load, unsigned long number) {
+  struct request grown;
+  int adds = number % 2 == 0;
+  switch (load->kind) {
+    case QUERY:
+      send_request(fd, &query, -1);
+      return;
+    case GROW:
+      grown.length = (size_t)snprintf(grown.text, REQUEST_SIZE,
+                                      "{\"execute\": \"add-fd\", \"arguments\": {\"fdset-id\": %lu, \"opaque\": \"grown\"}}\n",
+                                      GROWN_FROM + number);
+      send_request(fd, &grown, load->passed);
+      return;
+    case CHURN:
+      send_request(fd, (adds ? add_fd : remove_fd) + number / 2 % SETS, adds || load->every ? load->passed : -1);
+  }
+}
+
 int main(int argc, char **argv) {
-  if (argc != 6) {
-    fputs("usage: qmp-load SOCKET DEPTH SECONDS qmp|echo every|add\n", stderr);
+  const char *what = argc > 4 ? argv[4] : "";
+  int echo = strcmp(what, "echo") == 0, grows = strcmp(what, "grow") == 0;
+  int churns = echo || strcmp(what, "qmp") == 0;
+  if (argc != (churns ? 6 : 5) || !(churns || grows || strcmp(what, "query") == 0)) {
+    fputs("usage: qmp-load SOCKET DEPTH SECONDS qmp|echo every|add, or SECONDS query, or COUNT grow\n", stderr);
     return 2;
   }
   unsigned depth = (unsigned)atoi(argv[2]);
-  double seconds = atof(argv[3]);
-  int echo = strcmp(argv[4], "echo") == 0, every = strcmp(argv[5], "every") == 0;
+  double seconds = grows ? 3600 : atof(argv[3]);
+  unsigned long count = grows ? strtoul(argv[3], NULL, 10) : ~0UL;
   if (depth < 1 || depth > MAX_DEPTH || seconds <= 0) {
     fputs("qmp-load: DEPTH is 1 to 1024, SECONDS above 0\n", stderr);
     return 2;
   }
+  struct load load = {.kind = churns ? CHURN : grows ? GROW : QUERY, .passed = open("/dev/null", O_RDWR | O_CLOEXEC)};
+  if (load.passed < 0) die("/dev/null");
+  load.every = churns && strcmp(argv[5], "every") == 0;
   write_requests();
-  int passed = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (passed < 0) die("/dev/null");
   int fd = connect_unix(argv[1]);
   if (!echo) negotiate(fd);
 
   unsigned long sent = 0, answered = 0;
   double start = now(), elapsed = 0;
   for (;;) {
-    /* An even number in all, so that no set is left behind. */
-    int more = elapsed < seconds || sent % 2 != 0;
-    if (more) {
-      unsigned room = depth - (unsigned)(sent - answered);
-      if (elapsed >= seconds && room > 1) room = 1;
-      if (room > 0) send_requests(fd, passed, every, sent, room);
-      sent += room;
-    } else if (answered == sent) {
-      break;
+    /* Of add-fd and remove-fd an even number in all, so that no set is left behind. */
+    int late = elapsed >= seconds;
+    int more = sent < count && (!late || (churns && sent % 2 != 0));
+    for (unsigned room = late ? 1 : depth; more && room > 0 && sent - answered < depth && sent < count; room--) {
+      send_number(fd, &load, sent++);
     }
+    if (!more && answered == sent) break;
     answered += read_replies(fd, echo);
     elapsed = now() - start;
   }

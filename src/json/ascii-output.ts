@@ -19,7 +19,7 @@ const LONGEST_ESCAPE = 6;
 
 const FIRST_SIZE = 4096;
 /** A larger buffer is given back after use. */
-const KEPT_SIZE = 1024 * 1024;
+const KEPT_SIZE = 4 * 1024 * 1024;
 /** Short texts are cheaper to copy here than through a call out of JavaScript. */
 const SHORT_TEXT = 64;
 

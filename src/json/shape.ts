@@ -23,17 +23,36 @@ const MOST_SHAPES = 2048;
 const MOST_SHAPES_PER_FIRST_NAME = 16;
 const shapesByFirstName = new Map<string | undefined, Shape[]>();
 let shapes = 0;
+let latest: Shape = { names: [], members: [] };
+let lastButOne = latest;
 
 /** The members of a plain object in QEMU's order. */
 export function shapeOf(dict: object): readonly ShapeMember[] {
+  // A list has objects of one shape, and these perhaps have objects of another.
+  if (!hasNames(dict, latest.names)) {
+    const found = hasNames(dict, lastButOne.names) ? lastButOne : findShape(dict);
+    lastButOne = latest;
+    latest = found;
+  }
+  return latest.members;
+}
+
+/** Whether an object has just these names, in this order. To go over them in place is cheaper than an array of them. */
+function hasNames(dict: object, names: readonly string[]): boolean {
+  let count = 0;
+  for (const name in dict) if (name !== names[count++]) return false;
+  return count === names.length;
+}
+
+function findShape(dict: object): Shape {
   const names = Object.keys(dict);
   const candidates = shapesByFirstName.get(names[0]);
   if (candidates !== undefined) {
     for (let i = 0; i < candidates.length; i++) {
-      if (sameNames(candidates[i]!.names, names)) return candidates[i]!.members;
+      if (sameNames(candidates[i]!.names, names)) return candidates[i]!;
     }
   }
-  return addShape(names, candidates).members;
+  return addShape(names, candidates);
 }
 
 function sameNames(a: readonly string[], b: readonly string[]): boolean {

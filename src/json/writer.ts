@@ -62,6 +62,7 @@ type Dict = Readonly<Record<string, JsonOutput | undefined>>;
 
 function compact(out: AsciiOutput, value: JsonOutput): void {
   if (typeof value === 'string') out.quoted(value);
+  else if (typeof value === 'number' && Number.isSafeInteger(value)) out.integer(value);
   else if (typeof value !== 'object' || value === null || value instanceof JsonDouble) scalar(out, value);
   else if (Array.isArray(value)) compactList(out, value as readonly JsonOutput[]);
   else if (value instanceof Map) compactMap(out, value as ReadonlyMap<string, JsonOutput>);
