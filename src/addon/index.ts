@@ -44,6 +44,7 @@ export {
   type FileStatus,
 } from './io-pool.ts';
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
+export { fileFacts, sameDescription, type FileFacts, type FileType } from './file-facts.ts';
 export { unixSocketPeers } from './unix-diag.ts';
 export {
   SpawnError,

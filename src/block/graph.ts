@@ -12,7 +12,7 @@ import { defaultLimits, type BlockLimits } from './limits.ts';
 import { describeNode, NODE_INFO_10_0, type NodeInfoRules } from './node-info.ts';
 import { checkNodeName, NodeNames } from './node-name.ts';
 import { maxLength, ProtocolNode, type BlockNode, type Edge } from './node.ts';
-import type { OpenFile } from './open-file.ts';
+import { fileHolder, type OpenFile } from './open-file.ts';
 import { checkNodeOptions, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
 import { Patience } from './patience.ts';
 import { applyChanges, planReopen } from './reopen.ts';
@@ -142,6 +142,12 @@ export class BlockGraph {
   find(device: string | undefined, nodeName: string | undefined): FoundNode {
     const node = this.#lookup(device, nodeName);
     return { nodeName: node.nodeName, readOnly: node.options.readOnly };
+  }
+
+  /** By what names those hold their files that a node stands on; none where there is no such node. */
+  fileHolders(nodeName: string): string[] {
+    const node = this.#nodes.get(nodeName);
+    return node === undefined ? [] : protocolsOf(node).map((protocol) => fileHolder(protocol.nodeName));
   }
 
   /**

@@ -21,6 +21,11 @@ export interface OpenedFile {
  */
 export type OpenFile = (filename: string, flags: number, holder: string) => Promise<OpenedFile>;
 
+/** By what name a node holds its file, for the ledger. */
+export function fileHolder(nodeName: string): string {
+  return `block node '${nodeName}'`;
+}
+
 /**
  * The function that a storage daemon opens files with.
  *

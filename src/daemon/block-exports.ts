@@ -134,6 +134,15 @@ export class BlockExports {
     }));
   }
 
+  /** The ids of the exports above each file, by the name of the file's holder, for the ledger. */
+  byFileHolder(): Map<string, string[]> {
+    const found = new Map<string, string[]>();
+    for (const { id, nodeName } of this.#exports.values()) {
+      for (const holder of this.#graph.fileHolders(nodeName)) found.set(holder, [...(found.get(holder) ?? []), id]);
+    }
+    return found;
+  }
+
   #close(entry: ExportEntry, mode: 'safe' | 'hard'): Promise<void> {
     entry.gone ??= this.#finish(entry, mode);
     return entry.gone;

@@ -13,6 +13,7 @@ import {
   registerFdCommands,
   registerIntrospectCommands,
   registerJobCommands,
+  registerLedgerCommands,
 } from '../monitor/index.ts';
 import { BlockExports } from './block-exports.ts';
 import { registerBlockCommands } from './commands/block.ts';
@@ -67,6 +68,12 @@ export class StorageDaemon {
     registerIntrospectCommands(this.registry);
     registerJobCommands(this.registry, new Map());
     registerFdCommands(this.registry, this.fdsets);
+    registerLedgerCommands(this.registry, {
+      fdsets: this.fdsets,
+      events: this.shared.requestedEvents,
+      exportsByHolder: () => this.exports.byFileHolder(),
+      onWarning: (text) => process.stderr.write(`fdset-storage-daemon: warning: ${text}\n`),
+    });
     registerBlockCommands(this.registry, this.graph);
     registerExportCommands(this.registry, this.exports);
     registerNbdCommands(this.registry, this.exports, this.inheritedFds);

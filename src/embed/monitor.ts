@@ -13,6 +13,7 @@ import {
   registerControlCommands,
   registerFdCommands,
   registerIntrospectCommands,
+  registerLedgerCommands,
 } from '../monitor/index.ts';
 import type { CommandArguments, CommandDefinition, CommandResult, EventData, EventDefinition } from '../qapi/index.ts';
 import type { PeerCredentials, SocketAddress } from '../socket/index.ts';
@@ -83,6 +84,7 @@ export class Monitor {
     registerControlCommands(this.#registry, { profile, onQuit: options.onQuit });
     registerIntrospectCommands(this.#registry);
     registerFdCommands(this.#registry, this.fdsets);
+    registerLedgerCommands(this.#registry, { fdsets: this.fdsets, events: this.#shared.requestedEvents });
   }
 
   /** Adds a command. A name is taken once: doing it twice is a programming error. */

@@ -2,16 +2,15 @@
 // opening of /dev/fdset/N. What versions of QEMU do differently is in fdset-rules.ts.
 import { constants } from 'node:os';
 
-import { O, SystemError, close, getStatusFlags, setStatusFlags } from '../addon/index.ts';
+import { O, SystemError, getStatusFlags, setStatusFlags } from '../addon/index.ts';
 import type { FdsetError } from '../errors.ts';
+import { type FdsetDup, OpenDups } from './fdset-dup.ts';
 import { negativeFdsetId, noSuchMember } from './fdset-errors.ts';
+import type { DupRecord, FdOrigin, FdsetChange, FdsetRecord, MemberRecord } from './fdset-record.ts';
 import { FDSET_RULES_10_0, type FdsetRules, type OpenFailure } from './fdset-rules.ts';
 import { IdIndex } from './id-index.ts';
 import type { Int64 } from './int64.ts';
 import type { OwnedFd } from './owned-fd.ts';
-
-/** Who gave an fd, in the giver's own words: monitor, process, user … Plain data, kept as it is. */
-export type FdOrigin = Readonly<Record<string, string | number | bigint | boolean>>;
 
 /** What comes with an fd. */
 export interface AddOptions {
@@ -27,25 +26,6 @@ export interface FdsetInfo {
   readonly 'fdset-id': Int64;
   /** The oldest first. */
   readonly fds: readonly { readonly fd: number; readonly opaque?: string }[];
-}
-
-/** A set with everything that is known of it. Times are milliseconds since 1970. */
-export interface FdsetRecord {
-  readonly fdsetId: Int64;
-  /** What the user gave, the oldest first. */
-  readonly fds: readonly {
-    readonly fd: number;
-    readonly opaque?: string;
-    readonly addedAt: number;
-    readonly addedBy?: FdOrigin;
-  }[];
-  /** What was opened from it, the oldest first. */
-  readonly dups: readonly {
-    readonly fd: number;
-    readonly holder: string;
-    readonly filename: string;
-    readonly openedAt: number;
-  }[];
 }
 
 interface Member {
@@ -67,55 +47,16 @@ interface Fdset {
   info: FdsetInfo | undefined;
 }
 
-/** An fd that was opened as `/dev/fdset/N`. It belongs to its holder, and keeps the set alive until it is closed. */
-export class FdsetDup {
-  /** Who holds it, for the ledger. */
-  readonly holder: string;
-  /** The name it was opened by. */
-  readonly filename: string;
-  readonly openedAt = Date.now();
-  /** The same object for all dups of one fd: they share an open file description, and with it their OFD locks. */
-  readonly description: object;
-  readonly #owned: OwnedFd;
-  readonly #release: (dup: FdsetDup) => void;
-
-  /** Made by {@link FdsetTable.openDup} only. */
-  constructor(owned: OwnedFd, description: object, holder: string, filename: string, release: (dup: FdsetDup) => void) {
-    this.#owned = owned;
-    this.description = description;
-    this.holder = holder;
-    this.filename = filename;
-    this.#release = release;
-  }
-
-  /** The number, lent: valid until this is closed. */
-  get fd(): number {
-    return this.#owned.fd;
-  }
-
-  /**
-   * Closes the fd and takes it out of its set, at once.
-   * @throws FdsetError `ERR_FDSET_FD_GONE` the second time
-   */
-  close(): void {
-    this.#release(this);
-    this.#owned.close();
-  }
-
-  /** Takes the fd out of its set at once, and closes it on a thread: for files whose close may wait for a server. */
-  async closeInPool(): Promise<void> {
-    this.#release(this);
-    await close(this.#owned.move());
-  }
-}
-
 /**
  * All fd sets of a process. Every monitor sees the same ones.
  *
  * Fit for 100,000 sets: adding, removing and opening take O(log n), listing is linear in what it lists.
  */
 export class FdsetTable {
+  /** Called at each change, for the ledger. It must not throw, nor change the sets. */
+  onChange: ((change: FdsetChange) => void) | undefined;
   readonly #sets = new IdIndex<Fdset>();
+  readonly #dups = new OpenDups();
   readonly #rules: FdsetRules;
   #monitorClients = 0;
 
@@ -136,7 +77,9 @@ export class FdsetTable {
     }
     const set = this.#sets.get(fdsetId) ?? this.#create(fdsetId);
     set.info = undefined;
-    set.fds.push({ owned: fd, opaque: options.opaque, addedAt: Date.now(), addedBy: options.addedBy });
+    const member = { owned: fd, opaque: options.opaque, addedAt: Date.now(), addedBy: options.addedBy };
+    set.fds.push(member);
+    this.onChange?.({ kind: 'fd-added', fdsetId, member: memberRecord(member) });
     return { fdsetId, fd: number };
   }
 
@@ -150,8 +93,7 @@ export class FdsetTable {
     if (set === undefined) throw noSuchMember(fdsetId, fd);
     const first = fd === undefined ? 0 : set.fds.findIndex(({ owned }) => owned.fd === fd);
     if (first < 0) throw noSuchMember(fdsetId, fd);
-    set.info = undefined;
-    const removed = set.fds.splice(first, fd === undefined ? set.fds.length : 1);
+    const removed = this.#takeOut(set, first, fd === undefined ? set.fds.length : 1);
     this.#dropIfEmpty(set);
     let last: Promise<void> | undefined;
     for (const { owned } of removed) last = both(last, owned.closeInTime());
@@ -167,13 +109,8 @@ export class FdsetTable {
   records(): FdsetRecord[] {
     return this.#sets.descending().map(({ id, fds, dups }) => ({
       fdsetId: id,
-      fds: fds.map(({ owned, opaque, addedAt, addedBy }) => ({
-        fd: owned.fd,
-        ...(opaque !== undefined && { opaque }),
-        addedAt,
-        ...(addedBy !== undefined && { addedBy }),
-      })),
-      dups: dups.map(({ fd, holder, filename, openedAt }) => ({ fd, holder, filename, openedAt })),
+      fds: fds.map(memberRecord),
+      dups: dups.map((dup) => this.#dupRecord(dup)),
     }));
   }
 
@@ -191,13 +128,17 @@ export class FdsetTable {
     const set = this.#sets.get(id);
     if (set === undefined) throw fail({ why: 'no such set', id });
     const member = newestMatch(set.fds, flags, this.#rules.decisiveFlags, fail);
-    const dup = new FdsetDup(dupWithFlags(member, flags, fail), member, holder, filename, (closed) => {
+    const owned = dupWithFlags(member, flags, fail);
+    const writable = (flags & O.O_ACCMODE) !== O.O_RDONLY;
+    const dup = this.#dups.open({ owned, source: member, holder, filename, writable }, (closed) => {
       const place = set.dups.indexOf(closed);
       if (place >= 0) set.dups.splice(place, 1);
+      this.onChange?.({ kind: 'dup-closed', fdsetId: set.id, dup: this.#dupRecord(closed) });
       this.#closeUnused(set);
       this.#dropIfEmpty(set);
     });
     set.dups.push(dup);
+    this.#tellOpened(set, dup);
     return dup;
   }
 
@@ -214,7 +155,7 @@ export class FdsetTable {
   /** Closes every fd that the user gave. Dups belong to their holders, and their sets live until they close them. */
   [Symbol.dispose](): void {
     for (const set of this.#sets.descending()) {
-      for (const { owned } of set.fds.splice(0)) owned.close();
+      for (const { owned } of this.#takeOut(set)) owned.close();
       this.#dropIfEmpty(set);
     }
   }
@@ -227,7 +168,37 @@ export class FdsetTable {
 
   #closeUnused(set: Fdset): void {
     if (!this.#rules.closesUnused || this.#monitorClients > 0 || set.dups.length > 0) return;
-    for (const { owned } of set.fds.splice(0)) owned.close();
+    for (const { owned } of this.#takeOut(set)) owned.close();
+  }
+
+  /** What leaves the set; the caller closes it. */
+  #takeOut(set: Fdset, first = 0, count: number = set.fds.length): Member[] {
+    set.info = undefined;
+    const removed = set.fds.splice(first, count);
+    for (const member of this.onChange ? removed : []) {
+      this.onChange?.({ kind: 'fd-removed', fdsetId: set.id, member: memberRecord(member) });
+    }
+    return removed;
+  }
+
+  #tellOpened(set: Fdset, dup: FdsetDup): void {
+    if (this.onChange === undefined) return;
+    const record = this.#dupRecord(dup);
+    this.onChange({ kind: 'dup-opened', fdsetId: set.id, dup: record });
+    const writers = this.#dups.sharing(dup).filter((other) => other.writable && other.holder !== dup.holder);
+    if (!dup.writable || writers.length === 0) return;
+    this.onChange({
+      kind: 'description-shared',
+      fdsetId: set.id,
+      dup: record,
+      writers: writers.map(({ holder, filename }) => ({ holder, filename })),
+    });
+  }
+
+  #dupRecord(dup: FdsetDup): DupRecord {
+    const { fd, source, holder, filename, openedAt } = dup;
+    const sharedWith = this.#dups.sharing(dup).map((other) => other.holder);
+    return { fd, ...(!source.closed && { member: source.fd }), holder, filename, openedAt, sharedWith };
   }
 
   #dropIfEmpty(set: Fdset): void {
@@ -241,6 +212,15 @@ function infoOf({ id, fds }: Fdset): FdsetInfo {
   return {
     'fdset-id': id,
     fds: fds.map(({ owned, opaque }) => (opaque === undefined ? { fd: owned.fd } : { fd: owned.fd, opaque })),
+  };
+}
+
+function memberRecord({ owned, opaque, addedAt, addedBy }: Member): MemberRecord {
+  return {
+    fd: owned.fd,
+    ...(opaque !== undefined && { opaque }),
+    addedAt,
+    ...(addedBy !== undefined && { addedBy }),
   };
 }
 

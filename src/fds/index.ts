@@ -3,7 +3,9 @@
 // Read owned-fd.ts first, then fdset.ts. Source: QEMU's monitor/fds.c, and its QMP reference of add-fd, remove-fd,
 // query-fdsets, getfd and closefd; docs/reference/fdset.md has what QEMU does beyond that.
 export { OwnedFd } from './owned-fd.ts';
-export { FdsetDup, FdsetTable, type AddOptions, type FdOrigin, type FdsetInfo, type FdsetRecord } from './fdset.ts';
+export { FdsetTable, type AddOptions, type FdsetInfo } from './fdset.ts';
+export { FdsetDup } from './fdset-dup.ts';
+export type { DupRecord, FdOrigin, FdsetChange, FdsetRecord, MemberRecord } from './fdset-record.ts';
 export { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from './fdset-rules.ts';
 export { parseDevFdset } from './dev-fdset.ts';
 export { NamedFds } from './named-fds.ts';

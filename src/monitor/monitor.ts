@@ -7,6 +7,7 @@ import { Dispatcher } from './dispatch.ts';
 import { MonitorEvents } from './events.ts';
 import { PROFILE_10_0, type Profile } from './profile.ts';
 import type { CommandRegistry } from './registry.ts';
+import { RequestedEvents } from './requested-events.ts';
 import { DEFAULT_MAX_UNREAD_REPLIES, Session } from './session.ts';
 
 /** How long a session may take to send its last replies when the monitor is closed, in milliseconds. */
@@ -17,6 +18,7 @@ export interface MonitorShared {
   readonly registry: CommandRegistry;
   readonly dispatcher: Dispatcher;
   readonly events: MonitorEvents;
+  readonly requestedEvents: RequestedEvents;
   readonly profile: Profile;
   readonly clients: MonitorClients;
 }
@@ -28,6 +30,7 @@ export function createMonitorShared(registry: CommandRegistry, profile: Profile 
     profile,
     dispatcher: new Dispatcher(),
     events: new MonitorEvents(),
+    requestedEvents: new RequestedEvents(),
     clients: new MonitorClients(),
   };
 }
@@ -63,7 +66,7 @@ export class Monitor implements CharFrontend {
 
   /** A client has come: for the character device. */
   connected(open: (handlers: ChannelHandlers) => CharChannel): void {
-    const { registry, dispatcher, events, profile, clients } = this.#shared;
+    const { registry, dispatcher, events, requestedEvents, profile, clients } = this.#shared;
     clients.came();
     this.#session = new Session(
       {
@@ -76,8 +79,10 @@ export class Monitor implements CharFrontend {
         pretty: this.#options.pretty ?? false,
         maxUnreadReplies: this.#options.maxUnreadReplies ?? DEFAULT_MAX_UNREAD_REPLIES,
         onNegotiated: (session) => events.add(session),
+        onEventsRequested: (session, topic, on) => requestedEvents.request(topic, session, on),
         onClosed: (session) => {
           events.delete(session);
+          requestedEvents.forget(session);
           clients.left();
           this.#session = undefined;
           this.#sessionGone();

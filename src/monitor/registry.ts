@@ -39,6 +39,8 @@ export interface CommandContext {
    * with a client that does not read: for `quit`.
    */
   shutDown(then: () => void): void;
+  /** Lets this session have the events of a topic, or no more: for commands that ask for events which QEMU lacks. */
+  requestEvents(topic: string, on: boolean): void;
 }
 
 /**

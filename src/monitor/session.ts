@@ -47,6 +47,8 @@ export interface SessionOptions {
   readonly maxUnreadReplies: number;
   /** The session may get events from now on. */
   readonly onNegotiated: (session: Session) => void;
+  /** The session wants events of a topic, or no more. */
+  readonly onEventsRequested: (session: Session, topic: string, on: boolean) => void;
   readonly onClosed: (session: Session) => void;
 }
 
@@ -115,6 +117,10 @@ export class Session implements CommandContext, InLine, EventSink {
   shutDown(then: () => void): void {
     this.#options.dispatcher.stop();
     this.#afterLastReply = then;
+  }
+
+  requestEvents(topic: string, on: boolean): void {
+    this.#options.onEventsRequested(this, topic, on);
   }
 
   /** Sends an event. A client that reads nothing at all loses its connection rather than some of its events. */
@@ -226,6 +232,7 @@ export class Session implements CommandContext, InLine, EventSink {
       takeFd: () => this.#takeFd(end),
       negotiate: (capabilities) => this.negotiate(capabilities),
       shutDown: (then) => this.shutDown(then),
+      requestEvents: (topic, on) => this.requestEvents(topic, on),
     };
     void this.#start(value, context);
   }

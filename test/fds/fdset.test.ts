@@ -268,7 +268,16 @@ test(
         { fd: first, opaque: 'disk', addedAt: addedAt[0], addedBy },
         { fd: second, addedAt: addedAt[1] },
       ],
-      dups: [{ fd: dup.fd, holder: 'node disk0', filename: '/dev/fdset/007', openedAt: openedAt[0] }],
+      dups: [
+        {
+          fd: dup.fd,
+          member: first,
+          holder: 'node disk0',
+          filename: '/dev/fdset/007',
+          openedAt: openedAt[0],
+          sharedWith: [],
+        },
+      ],
     });
     dup.close();
   }),

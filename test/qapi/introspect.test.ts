@@ -179,7 +179,7 @@ const extentThen = /^VmdkExtentInfo\..*: only there$/;
 const fdCommand = /^(?:add-fd|remove-fd|query-fdsets|getfd|closefd): only here$/;
 
 /** What only this daemon has is named so. */
-const ownCommand = /^x-query-sandbox: only here$/;
+const ownCommand = /^(?:x-query-sandbox|x-query-fds|x-fdset-events|X_FDSET_\w+): only here$/;
 
 /** Object types that no storage daemon has: only their names are here. */
 const emulatorObject =

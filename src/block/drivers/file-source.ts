@@ -14,6 +14,7 @@ import { FdsetError } from '../../errors.ts';
 import type { OpenContext } from '../driver.ts';
 import { HeldFile } from '../held-file.ts';
 import type { ImageFacts } from '../node.ts';
+import { fileHolder } from '../open-file.ts';
 import type { NodeOptions } from '../options.ts';
 import type { IoFile, Storage } from './posix-io.ts';
 
@@ -89,7 +90,7 @@ export class FileSource {
   }
 
   async #open(flags: number): Promise<Opening> {
-    const opened = await this.#context.openFile(this.filename, flags, `block node '${this.#context.nodeName}'`);
+    const opened = await this.#context.openFile(this.filename, flags, fileHolder(this.#context.nodeName));
     const file = new HeldFile(opened);
     try {
       return await file.use((fd) => this.#inspect(fd, file, flags));

@@ -16,3 +16,4 @@ export * from './char.ts';
 export * from './qom.ts';
 export * from './common.ts';
 export * from './x-sandbox.ts';
+export * from './x-fds.ts';
