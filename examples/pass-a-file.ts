@@ -9,7 +9,7 @@ if (socket === undefined || path === undefined) throw new Error('usage: pass-a-f
 
 const client = await QmpClient.connect(socket);
 const fd = openSync(path, 'r');
-const added = (await client.execute('add-fd', { opaque: path }, { fds: [fd] })) as Map<string, unknown>;
+const added = (await client.execute('add-fd', { opaque: path }, { fds: [fd] })) as { 'fdset-id': number };
 closeSync(fd); // the server has one of its own
-console.log(`QEMU opens it as /dev/fdset/${String(added.get('fdset-id'))}`);
+console.log(`QEMU opens it as /dev/fdset/${added['fdset-id']}`);
 await client.close();

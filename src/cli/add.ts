@@ -2,7 +2,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import type { Int64 } from '../fds/index.ts';
-import type { JsonObject } from '../json/index.ts';
 import { CliError } from './cli-error.ts';
 import { type AccessMode, openFile } from './open-file.ts';
 import { parseTarget } from './target.ts';
@@ -43,8 +42,7 @@ async function add(target: string, file: string, options: AddOptions): Promise<v
     const added = await withClient(target, (client) =>
       client.execute('add-fd', args, { fds: [fd.fd], timeoutMs: 5000 }),
     );
-    const set = (added as JsonObject).get('fdset-id') as Int64;
-    const number = (added as JsonObject).get('fd') as Int64;
+    const { 'fdset-id': set, fd: number } = added as { readonly 'fdset-id': Int64; readonly fd: Int64 };
     const text = options.json
       ? `{"fdset-id":${set},"fd":${number}}`
       : `${file} is fd ${number} of set ${set}: /dev/fdset/${set}`;

@@ -7,7 +7,6 @@ import { QmpClient } from '../client/index.ts';
 import { daemonScript, listenOn, type SandboxMode, type SandboxReport, startDaemon } from '../daemon/index.ts';
 import type { StartedDaemon, TakeFd } from '../daemon/index.ts';
 import type { OwnedFd } from '../fds/index.ts';
-import type { JsonObject } from '../json/index.ts';
 import type { SocketAddress } from '../qapi/index.ts';
 import { formatAddress, type Listener } from '../socket/index.ts';
 import { CliError } from './cli-error.ts';
@@ -142,9 +141,15 @@ export class ImageServer {
   }
 }
 
+interface BlockNode {
+  readonly 'node-name': string;
+  readonly image: { readonly 'virtual-size': number | bigint };
+}
+
 async function sizeOfNode(client: QmpClient, name: string): Promise<number> {
-  for (const node of (await client.execute('query-named-block-nodes')) as JsonObject[]) {
-    if (node.get('node-name') === name) return Number((node.get('image') as JsonObject).get('virtual-size'));
+  const nodes = (await client.execute('query-named-block-nodes')) as BlockNode[];
+  for (const node of nodes) {
+    if (node['node-name'] === name) return Number(node.image['virtual-size']);
   }
   throw new CliError(`the daemon does not list the node ${name} that it has just made`);
 }

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 
 import type { Int64 } from '../fds/index.ts';
-import type { JsonObject, JsonValue } from '../json/index.ts';
 import { withClient } from './target-client.ts';
 import { formatTable } from './table.ts';
 
@@ -25,23 +24,22 @@ interface Member {
   readonly opaque: string | null;
 }
 
-/** Reads what is known here of the answer: a newer server may say more. */
-function membersOf(answer: JsonValue): Member[] {
-  return (answer as JsonObject[]).flatMap((set): Member[] => {
-    const id = set.get('fdset-id') as Int64;
+/** What is known here of the answer: a newer server may say more. */
+interface FdsetInfo {
+  readonly 'fdset-id': Int64;
+  readonly fds: readonly { readonly fd: number; readonly opaque?: string }[];
+}
+
+function membersOf(answer: unknown): Member[] {
+  return (answer as FdsetInfo[]).flatMap(({ 'fdset-id': id, fds }): Member[] => {
     const member = { 'fdset-id': typeof id === 'number' ? id : id.toString() }; // JSON.stringify knows no bigint
-    const fds = set.get('fds') as JsonObject[];
     if (fds.length === 0) return [{ ...member, fd: null, opaque: null }];
-    return fds.map((fd) => ({
-      ...member,
-      fd: fd.get('fd') as number,
-      opaque: (fd.get('opaque') as string | undefined) ?? null,
-    }));
+    return fds.map(({ fd, opaque }) => ({ ...member, fd, opaque: opaque ?? null }));
   });
 }
 
 /** A table of fd sets as `query-fdsets` answers, or a sentence where there is none. */
-export function formatFdsets(fdsets: JsonValue): string {
+export function formatFdsets(fdsets: unknown): string {
   return describeFdsets(membersOf(fdsets));
 }
 

@@ -13,7 +13,7 @@ export async function withClient<T>(targetText: string, use: (client: QmpClient)
   const address = target.type === 'unix' ? target.path : target;
   let client: QmpClient;
   try {
-    client = await QmpClient.connect(address, { greetingTimeoutMs: patience });
+    client = await QmpClient.connect(address, { timeoutMs: patience });
   } catch (error) {
     throw new CliError(`${targetText}: ${whyNot(error)}`, { cause: error });
   }

@@ -1,6 +1,40 @@
 // The QMP client: commands and the files that go with them to any QMP server. Read session.ts first.
 //
 // Source: QEMU's docs/interop/qmp-spec.
-export { QmpClient, type ExecuteOptions, type QmpClientOptions, type QmpEvent, type QmpTarget } from './session.ts';
+export {
+  QmpClient,
+  DEFAULT_CLIENT_LIMITS,
+  type QmpClientOptions,
+  type QmpClientState,
+  type StateListener,
+  type WaitOptions,
+} from './client.ts';
+export type { QmpTarget } from './target.ts';
+export type { ExecuteOptions, QmpObserver } from './session.ts';
+export type { ReconnectOptions } from './reconnect.ts';
+export { EventStream, type EventStreamOptions } from './events.ts';
+export type { QmpValue } from './plain.ts';
+export type {
+  AnyEvent,
+  AnySchema,
+  CommandArguments,
+  CommandName,
+  CommandResult,
+  EventName,
+  EventOf,
+  QmpArguments,
+  QmpEvent,
+  QmpSchemaTypes,
+} from './typed.ts';
+export type {
+  AlternateInfo,
+  ArrayInfo,
+  BuiltinInfo,
+  CommandInfo,
+  EnumInfo,
+  EventInfo,
+  ObjectInfo,
+  SchemaInfo,
+} from './schema-info.ts';
 export { QmpError } from './qmp-error.ts';
 export { findMonitorHolders, type MonitorHolder } from './monitor-holders.ts';

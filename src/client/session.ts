@@ -1,231 +1,303 @@
-// How does one talk to a QMP server and hand it files?
+// What happens on one connection to a QMP server? Read this file first.
 //
-//  state    | on                         | goes to
-//  ---------|----------------------------|-------------------------------------------------------------
-//  greeting | greeting                   | ready: connect() then negotiates like any other call
-//           | anything else, time out    | closed
-//  ready    | return, error              | ready: settles the call with that id
-//           | event                      | ready: kept, beyond the limit the oldest is dropped
-//  any      | close(), end of stream     | closed: every pending call rejects with the cause
-import { FdsetError } from '../errors.ts';
-import { OwnedFd } from '../fds/index.ts';
-import { JsonParseError, JsonStreamer, type JsonObject, type JsonOutput, type JsonValue } from '../json/index.ts';
-import { encodeRequest, parseResponse, type QmpTimestamp, type QmpVersion } from '../qmp/index.ts';
-import { type Channel, connectInet, connectUnix, openChannel } from '../socket/index.ts';
-import { findMonitorHolders } from './monitor-holders.ts';
-import { QmpError } from './qmp-error.ts';
+//  state       | on                       | goes to
+//  ------------|--------------------------|-------------------------------------------------------------------
+//  greeting    | greeting                 | negotiating: whoever awaits the greeting has it
+//              | anything else            | closed
+//  negotiating | qmp_capabilities returns | ready
+//  ready       | return, error            | ready: the call with that id is settled
+//              | event                    | ready: handed on
+//  any         | a reply nobody waits for, what is no QMP, the end of the stream, destroy()
+//              |                          | closed: every call is rejected with the cause
+//
+// What is sent in one turn of the event loop leaves together; a command with fds leaves at once, in one sendmsg.
+import type { FdsetError } from '../errors.ts';
+import { type JsonLimits, JsonParseError, JsonStreamer, type JsonOutput, type JsonValue } from '../json/index.ts';
+import { encodeRequest, parseResponse, type QmpMessage, type QmpVersion } from '../qmp/index.ts';
+import { closedError, noFdsError, protocolError, timeoutError, unsupportedError } from './client-error.ts';
+import { Outbox } from './outbox.ts';
+import { Call, PendingCalls } from './pending.ts';
+import { type QmpValue, toPlain } from './plain.ts';
+import { type CallSite, madeAt, QmpError } from './qmp-error.ts';
+import type { StartTransport, Transport } from './transport.ts';
 
-/** Where a server is: a path (`@NAME`: abstract), a TCP address, or a connected socket, owned by the client then. */
-export type QmpTarget = string | { readonly host: string; readonly port: number } | OwnedFd;
-
-export interface QmpClientOptions {
-  /** Milliseconds for connecting, greeting and negotiation together. Default: 5000. */
-  readonly greetingTimeoutMs?: number;
-  /** Events kept until {@link QmpClient.takeEvents}. Default: 1024. */
-  readonly maxEvents?: number;
-}
-
+/** What a call may be told besides its command and arguments. */
 export interface ExecuteOptions {
   /** Sent with the command's first byte. They stay the caller's, who may close them once `execute` has returned. */
   readonly fds?: readonly number[];
+  /** Gives the call up: it rejects with the signal's reason. The command may still be carried out. */
+  readonly signal?: AbortSignal;
   /** Milliseconds until the call rejects; the command may still be carried out. Default: no limit. */
   readonly timeoutMs?: number;
+  /** Runs the command out of band, ahead of those that wait; the client must have been made with `oob`. */
+  readonly oob?: boolean;
 }
 
-/** An event as it came. */
-export interface QmpEvent {
-  readonly name: string;
-  readonly data: JsonObject | undefined;
-  readonly timestamp: QmpTimestamp;
+/** Sees everything that goes over a connection, before anything else does. It must not throw. */
+export interface QmpObserver {
+  /** A command leaves: its text as on the wire. The fds are lent for the call. */
+  sent?(message: string, fds: readonly number[]): void;
+  /** A message of the server has come; objects are Maps, in the order sent. */
+  received?(message: JsonValue): void;
 }
 
-const DEFAULT_GREETING_TIMEOUT = 5000;
-const DEFAULT_MAX_EVENTS = 1024;
-
-/** A promise to be settled from elsewhere. */
-interface Waiting<T> {
-  readonly what: string;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Greeting {
+/** What a server says of itself when one connects. */
+export interface Greeting {
   readonly version: QmpVersion;
   readonly capabilities: readonly string[];
 }
 
-/** A negotiated connection to a QMP server. Out-of-band execution is not enabled, so fds stay with their commands. */
-export class QmpClient {
-  readonly #channel: Channel;
-  readonly #maxEvents: number;
-  readonly #streamer = new JsonStreamer((value) => this.#received(value));
-  readonly #calls = new Map<number, Waiting<JsonValue>>();
-  readonly #gone: Promise<void>;
+type EventMessage = Extract<QmpMessage, { kind: 'event' }>;
+
+export interface SessionOptions {
+  readonly limits: JsonLimits;
+  readonly bigint: boolean;
+  readonly oob: boolean;
+  readonly observer: QmpObserver | undefined;
+  /** An event has come. */
+  readonly onEvent: (event: EventMessage) => void;
+  /** The session is closed from now on; called once. */
+  readonly onClosed: (session: Session, error: FdsetError) => void;
+}
+
+/** A server that has not greeted within so many bytes does not speak QMP. */
+const LONGEST_GREETING = 1024 * 1024;
+
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #transport: Transport;
+  readonly #streamer: JsonStreamer;
+  readonly #calls = new PendingCalls();
+  readonly #outbox: Outbox;
+  /** Fulfilled when the connection is closed and nothing is left of it. */
+  readonly gone: Promise<void>;
+  #state: 'greeting' | 'negotiating' | 'ready' | 'closed' = 'greeting';
   #greeting: Greeting | undefined;
   #greeted: Waiting<Greeting> | undefined;
-  #events: QmpEvent[] = [];
-  #lastId = 0;
-  #closed: FdsetError | undefined;
+  #received = 0;
+  #out = '';
+  #error: FdsetError | undefined;
+  #drained: (() => void) | undefined;
 
-  private constructor(fd: OwnedFd, maxEvents: number) {
-    this.#maxEvents = maxEvents;
+  constructor(start: StartTransport, options: SessionOptions) {
+    this.#options = options;
+    this.#streamer = new JsonStreamer((value) => this.#take(value), options.limits);
+    this.#outbox = new Outbox(options.oob, (call, text, fds) => this.#send(call, text, fds));
     let left: () => void;
-    this.#gone = new Promise((resolve) => (left = resolve));
-    this.#channel = openChannel(fd, {
-      data: (_, bytes) => this.#streamer.push(bytes),
-      end: () => this.#fail(closedError('the QMP server has closed the connection')),
-      close: (_, error) => {
-        this.#fail(closedError('the QMP connection is lost', error));
+    this.gone = new Promise((resolve) => (left = resolve));
+    this.#transport = start({
+      data: (bytes) => this.#data(bytes),
+      end: () => this.destroy(closedError('the QMP server has closed the connection')),
+      close: (error) => {
+        this.destroy(closedError(`the QMP connection is lost${error ? `: ${error.message}` : ''}`, error));
         left();
       },
     });
   }
 
+  /** Why fds cannot go over this connection; undefined where they can. */
+  get noFds(): string | undefined {
+    return this.#transport.noFds;
+  }
+
+  /** Why the session is closed; undefined while it is not. */
+  get error(): FdsetError | undefined {
+    return this.#error;
+  }
+
+  /** @throws FdsetError `ERR_FDSET_QMP_PROTOCOL`, `ERR_FDSET_QMP_CLOSED`, or what the session was destroyed with */
+  greeting(): Promise<Greeting> {
+    return new Promise((resolve, reject) => {
+      if (this.#greeting !== undefined) resolve(this.#greeting);
+      else if (this.#error !== undefined) reject(this.#error);
+      else this.#greeted = { resolve, reject };
+    });
+  }
+
   /**
-   * Connects, awaits the greeting and negotiates.
-   *
-   * @throws FdsetError `ERR_FDSET_QMP_TIMEOUT`: no greeting in time; the text says who holds the monitor
-   * @throws SystemError the connection is refused
+   * Enters command mode.
+   * @throws FdsetError `ERR_FDSET_QMP_UNSUPPORTED`: the server has no out-of-band execution
    */
-  static async connect(target: QmpTarget, options: QmpClientOptions = {}): Promise<QmpClient> {
-    const timeoutMs = options.greetingTimeoutMs ?? DEFAULT_GREETING_TIMEOUT;
-    const deadline = Date.now() + timeoutMs;
-    const client = new QmpClient(await openSocket(target, timeoutMs), options.maxEvents ?? DEFAULT_MAX_EVENTS);
+  async negotiate({ capabilities }: Greeting): Promise<void> {
+    const { oob } = this.#options;
+    if (oob && !capabilities.includes('oob')) {
+      throw unsupportedError('the QMP server does not offer out-of-band execution');
+    }
+    await this.execute('qmp_capabilities', oob ? { enable: ['oob'] } : undefined, {}, {});
+    this.#state = 'ready';
+  }
+
+  /** Runs a command; see QmpClient.execute. */
+  execute(command: string, args: JsonOutput | undefined, options: ExecuteOptions, site: CallSite): Promise<QmpValue> {
+    return new Promise((resolve, reject) => {
+      const fds = options.fds?.length ? options.fds : undefined;
+      const call = new Call(command, site, options.oob === true, fds !== undefined, resolve, reject);
+      try {
+        this.#check(call, options);
+        const text = encodeRequest({ command, arguments: args, oob: call.oob });
+        this.#outbox.post(call, text, fds);
+        if (options.timeoutMs !== undefined || options.signal !== undefined) this.#limit(call, options);
+      } catch (error) {
+        call.reject(error);
+      }
+    });
+  }
+
+  #check(call: Call, options: ExecuteOptions): void {
+    if (this.#error !== undefined) throw this.#lost(call, this.#error);
+    options.signal?.throwIfAborted();
+    if (call.oob && !this.#options.oob) {
+      throw unsupportedError(`${call.command}: out-of-band execution was not enabled: connect with the option oob`);
+    }
+    if (!call.carriesFds) return;
+    if (call.oob) throw noFdsError(`${call.command}: files cannot go with an out-of-band command`);
+    if (this.noFds !== undefined) throw noFdsError(`${call.command}: files cannot be passed because ${this.noFds}`);
+  }
+
+  /** Has the call rejected when its time is over or its signal says so. */
+  #limit(call: Call, { timeoutMs, signal }: ExecuteOptions): void {
+    const giveUp = (error: unknown): void => {
+      call.reject(error);
+      this.#checkDrained();
+    };
+    const onAbort = (): void => giveUp(signal?.reason);
+    const onTimeout = (): void => giveUp(lateError(call, timeoutMs));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, Math.max(0, timeoutMs));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    call.cleanUp = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+  }
+
+  /** `text` lacks the id. */
+  #send(call: Call, text: string, fds: readonly number[] | undefined): void {
+    const id = this.#calls.add(call);
+    const message = `${text.slice(0, -1)},"id":${id}}`;
+    this.#options.observer?.sent?.(message, fds ?? []);
+    if (fds === undefined) {
+      if (this.#out === '') process.nextTick(flush, this);
+      this.#out += message;
+      return;
+    }
+    this.flush();
     try {
-      const noGreeting = (): FdsetError => timeoutError(`no greeting within ${timeoutMs} ms${holders(target)}`);
-      client.#greeting = await limited<Greeting>(deadline - Date.now(), noGreeting, (resolve, reject) => {
-        client.#greeted = { what: 'greeting', resolve, reject };
-      });
-      await client.execute('qmp_capabilities', undefined, { timeoutMs: deadline - Date.now() });
-      return client;
+      this.#transport.write(message, fds);
     } catch (error) {
-      await client.close();
+      this.#calls.take(id);
       throw error;
     }
   }
 
-  /** What the server said of itself. */
-  get version(): QmpVersion {
-    return this.#known.version;
+  /** Sends what was written in this turn of the event loop. */
+  flush(): void {
+    if (this.#out === '') return;
+    const text = this.#out;
+    this.#out = '';
+    this.#transport.write(text);
   }
 
-  /** The capabilities that the server offers. */
-  get capabilities(): readonly string[] {
-    return this.#known.capabilities;
+  /** Fulfilled when no call is waited for any more. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      this.#checkDrained();
+    });
   }
 
-  get #known(): Greeting {
-    if (this.#greeting === undefined) throw new Error('a client is only handed out after its greeting');
-    return this.#greeting;
+  #checkDrained(): void {
+    if (this.#drained !== undefined && !this.#calls.waited && !this.#outbox.waited) this.#drained();
   }
 
-  /**
-   * Runs a command and returns what it returns.
-   *
-   * @throws QmpError the server's error reply
-   * @throws FdsetError `ERR_FDSET_QMP_TIMEOUT`, `ERR_FDSET_QMP_CLOSED`
-   */
-  async execute(command: string, args?: JsonOutput, options: ExecuteOptions = {}): Promise<JsonValue> {
-    if (this.#closed !== undefined) throw closedError(`${command}: the QMP connection is closed`, this.#closed);
-    const id = ++this.#lastId;
-    const late = (): FdsetError => timeoutError(`${command}: no reply within ${options.timeoutMs} ms`);
-    try {
-      return await limited<JsonValue>(options.timeoutMs, late, (resolve, reject) => {
-        this.#calls.set(id, { what: command, resolve, reject });
-        this.#channel.write(encodeRequest({ command, arguments: args, id }), options.fds);
-      });
-    } finally {
-      this.#calls.delete(id);
-    }
-  }
-
-  /** The events since the last call, oldest first. */
-  takeEvents(): QmpEvent[] {
-    const events = this.#events;
-    this.#events = [];
-    return events;
-  }
-
-  /** Closes the connection; pending calls reject. Resolves when it is closed; may be called any number of times. */
-  close(): Promise<void> {
-    this.#fail(closedError('the QMP client was closed'));
-    return this.#gone;
-  }
-
-  #received(value: JsonValue | JsonParseError): void {
-    if (value instanceof JsonParseError) return this.#fail(closedError('the server does not speak QMP', value));
-    const message = parseResponse(value);
-    switch (message.kind) {
-      case 'greeting':
-        this.#greeted?.resolve(message);
-        break;
-      case 'event':
-        this.#events.push({ name: message.name, data: message.data, timestamp: message.timestamp });
-        if (this.#events.length > this.#maxEvents) this.#events.shift();
-        break;
-      case 'return':
-        this.#calls.get(message.id as number)?.resolve(message.value);
-        break;
-      case 'error': {
-        // Requests have ids: the server could not read one of them, and does not say which.
-        if (message.id === undefined) return this.#fail(closedError(`the server has misunderstood: ${message.desc}`));
-        const call = this.#calls.get(message.id as number);
-        call?.reject(new QmpError(call.what, message.errorClass, message.desc));
-        break;
-      }
-      case 'garbage':
-        this.#fail(closedError(`the server does not speak QMP: ${message.reason}`));
-    }
-  }
-
-  #fail(error: FdsetError): void {
-    if (this.#closed !== undefined) return;
-    this.#closed = error;
+  /** Closes the connection; every call is rejected. May be called any number of times. */
+  destroy(error: FdsetError): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#state = 'closed';
+    this.#out = '';
+    this.#streamer.reset();
+    for (const call of [...this.#calls.drain(), ...this.#outbox.drain()]) call.reject(this.#lost(call, error));
     this.#greeted?.reject(error);
-    for (const call of this.#calls.values()) call.reject(closedError(`${call.what}: ${error.message}`, error));
-    this.#channel.destroy();
+    this.#drained?.();
+    this.#transport.destroy();
+    this.#options.onClosed(this, error);
+  }
+
+  #lost(call: Call, cause: FdsetError): FdsetError {
+    const error = closedError(`${call.command}: ${cause.message}`, cause);
+    madeAt(error, call.site);
+    return error;
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'greeting') {
+      this.#received += bytes.length;
+      if (this.#received > LONGEST_GREETING) {
+        return this.#refuse(`no greeting within the first ${LONGEST_GREETING} bytes`);
+      }
+    }
+    this.#streamer.push(bytes);
+  }
+
+  #take(value: JsonValue | JsonParseError): void {
+    if (value instanceof JsonParseError) return this.#refuse(value.message, value);
+    this.#options.observer?.received?.(value);
+    const message = parseResponse(value);
+    if (message.kind === 'garbage') return this.#refuse(message.reason);
+    if (message.kind === 'greeting') return this.#greet(message);
+    if (this.#state === 'greeting') return this.#refuse(`a ${message.kind} instead of a greeting`);
+    if (message.kind === 'event') this.#options.onEvent(message);
+    else this.#settle(message);
+  }
+
+  /** A second greeting is let pass: QEMU greets twice who connects while its monitor moves to another thread. */
+  #greet({ version, capabilities }: Greeting): void {
+    if (this.#state !== 'greeting') return;
+    this.#state = 'negotiating';
+    this.#greeting = { version, capabilities };
+    this.#greeted?.resolve(this.#greeting);
+    this.#greeted = undefined;
+  }
+
+  #settle(reply: Extract<QmpMessage, { kind: 'return' | 'error' }>): void {
+    const call = this.#calls.take(reply.id);
+    if (call === undefined) return this.destroy(strayReply(reply));
+    if (reply.kind === 'error') {
+      if (!call.settled) call.reject(new QmpError(call.command, reply.errorClass, reply.desc, call.site));
+    } else if (!call.settled) {
+      call.resolve(toPlain(reply.value, this.#options.bigint));
+    }
+    this.#outbox.answered(call);
+    if (this.#drained !== undefined) this.#checkDrained();
+  }
+
+  #refuse(what: string, cause?: unknown): void {
+    this.destroy(protocolError(`the server does not speak QMP: ${what}`, cause));
   }
 }
 
-async function openSocket(target: QmpTarget, timeoutMs: number): Promise<OwnedFd> {
-  if (target instanceof OwnedFd) return target;
-  if (typeof target === 'string') {
-    // QEMU's backlog is short: behind one client that is served and a few that wait, connecting waits already.
-    return connectUnix(target, { timeoutMs }).catch((error: unknown) => {
-      if (!(error instanceof FdsetError) || error.code !== 'ERR_FDSET_CONNECT_TIMEOUT') throw error;
-      throw timeoutError(`no connection within ${timeoutMs} ms${holders(target)}`);
-    });
+function flush(session: Session): void {
+  session.flush();
+}
+
+function lateError(call: Call, timeoutMs: number | undefined): FdsetError {
+  const error = timeoutError(`${call.command}: no reply within ${timeoutMs} ms`);
+  madeAt(error, call.site);
+  return error;
+}
+
+/** A reply that no call waits for. */
+function strayReply(reply: Extract<QmpMessage, { kind: 'return' | 'error' }>): FdsetError {
+  // Requests have ids: the server could not read one of them, and does not say which.
+  if (reply.kind === 'error' && reply.id === undefined) {
+    return protocolError(`the QMP server has misunderstood: ${reply.desc}`);
   }
-  return connectInet(target.host, target.port, { timeoutMs });
-}
-
-function holders(target: QmpTarget): string {
-  if (typeof target !== 'string') return '';
-  const found = findMonitorHolders(target).map(({ pid, command }) => `${command} (process ${pid})`);
-  return found.length === 0 ? '' : `: the monitor is held by ${found.join(', ')}`;
-}
-
-/** A promise that rejects after a time; undefined is no limit. */
-async function limited<T>(
-  timeoutMs: number | undefined,
-  late: () => FdsetError,
-  start: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      start(resolve, reject);
-      if (timeoutMs !== undefined) timer = setTimeout(() => reject(late()), Math.max(0, timeoutMs));
-    });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function closedError(message: string, cause?: unknown): FdsetError {
-  return new FdsetError('ERR_FDSET_QMP_CLOSED', message, { cause });
-}
-
-function timeoutError(message: string): FdsetError {
-  return new FdsetError('ERR_FDSET_QMP_TIMEOUT', message);
+  const id = typeof reply.id === 'number' ? `id ${reply.id}` : 'an id that was never sent';
+  return protocolError(`the QMP server has sent a reply with ${id}, which no call waits for: one too many`);
 }

@@ -71,22 +71,19 @@ suite('a QMP client', () => {
   });
 
   test('keeps the events until they are taken', async () => {
+    const events = client.events();
     await client.execute('x-happen', { name: 'one' });
     await client.execute('x-happen', { name: 'two' });
-    const events = client.takeEvents();
-    assert.deepEqual(
-      events.map(({ name, data }) => [name, data?.get('name')]),
-      [
-        ['X_HAPPENED', 'one'],
-        ['X_HAPPENED', 'two'],
-      ],
-    );
-    assert.deepEqual(client.takeEvents(), []);
+    for (const name of ['one', 'two']) {
+      const { value } = await events.next();
+      assert.deepEqual([value?.name, value?.data], ['X_HAPPENED', { name }]);
+    }
+    assert.equal(events.buffered, 0);
   });
 
   test('rejects what is pending when it is closed, and everything after', async () => {
     const pending = client.execute('x-block', { name: 'a' });
-    const closed = client.close();
+    const closed = client.close({ timeoutMs: 10 });
     await assert.rejects(pending, hasCode('ERR_FDSET_QMP_CLOSED', /x-block: the QMP client was closed/));
     await closed;
     await client.close();
@@ -103,7 +100,7 @@ suite('a QMP client', () => {
 
   test('says who holds the monitor when no greeting comes', async () => {
     await assert.rejects(
-      QmpClient.connect(served.path(), { greetingTimeoutMs: 50 }),
+      QmpClient.connect(served.path(), { timeoutMs: 50 }),
       hasCode('ERR_FDSET_QMP_TIMEOUT', /no greeting within 50 ms/),
     );
   });
@@ -142,7 +139,7 @@ suite('a QMP client and other servers', () => {
 
   test('refuses a server that does not speak QMP', async () => {
     await serve('SSH-2.0-OpenSSH_9\r\n');
-    await assert.rejects(QmpClient.connect(path), hasCode('ERR_FDSET_QMP_CLOSED', /does not speak QMP/));
+    await assert.rejects(QmpClient.connect(path), hasCode('ERR_FDSET_QMP_PROTOCOL', /does not speak QMP/));
   });
 
   test('fails when the server refuses the negotiation', async () => {
@@ -165,7 +162,7 @@ suite('a QMP client and other servers', () => {
     const listener = listenUnix(`${path}-full`, { backlog: 0 });
     const waiting = await connectUnix(`${path}-full`);
     await assert.rejects(
-      QmpClient.connect(`${path}-full`, { greetingTimeoutMs: 100 }),
+      QmpClient.connect(`${path}-full`, { timeoutMs: 100 }),
       hasCode('ERR_FDSET_QMP_TIMEOUT', /no connection within 100 ms/),
     );
     waiting.close();

@@ -214,11 +214,8 @@ describe('a passed fd whose close hangs', { skip: fuseSkipReason() }, () => {
 
 async function untilGone(client: QmpClient, id: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
-    const exports = (await client.execute('query-block-exports', undefined, { timeoutMs: 5000 })) as Map<
-      string,
-      unknown
-    >[];
-    if (!exports.some((each) => each.get('id') === id)) return;
+    const answer = await client.execute('query-block-exports', undefined, { timeoutMs: 5000 });
+    if (!(answer as { id: string }[]).some((each) => each.id === id)) return;
     await sleep(100);
   }
   throw new Error(`export ${id} is still there after 10 s`);

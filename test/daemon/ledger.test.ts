@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { landlockAbi, seccompAvailable } from '../../src/addon/index.ts';
-import { QmpClient } from '../../src/client/index.ts';
-import type { JsonOutput, JsonValue } from '../../src/json/index.ts';
-import { toPlain } from '../../src/testing/plain-json.ts';
+import { type EventStream, QmpClient } from '../../src/client/index.ts';
+import type { JsonOutput } from '../../src/json/index.ts';
 import { FdsetProcess } from '../cli/fdset-process.ts';
 import { FuseFile, fuseSkipReason } from '../fuse-file.ts';
 import { checkOpenFds } from '../open-fds.ts';
@@ -27,7 +26,7 @@ interface Ledger {
 }
 
 async function ledger(client: QmpClient): Promise<Ledger[]> {
-  return toPlain(await client.execute('x-query-fds', undefined, { timeoutMs: 5000 })) as unknown as Ledger[];
+  return (await client.execute('x-query-fds', undefined, { timeoutMs: 5000 })) as Ledger[];
 }
 
 async function addFd(
@@ -37,14 +36,14 @@ async function addFd(
   args: Record<string, JsonOutput>,
 ): Promise<number> {
   const fd = openSync(path, flags);
-  const reply = (await client.execute('add-fd', args, { fds: [fd] })) as Map<string, JsonValue>;
+  const reply = (await client.execute('add-fd', args, { fds: [fd] })) as { fd: number };
   closeSync(fd);
-  return reply.get('fd') as number;
+  return reply.fd;
 }
 
 /** Events since the last call, as `NAME {data}`. */
-function eventsOf(client: QmpClient): [string, unknown][] {
-  return client.takeEvents().map(({ name, data }) => [name, data === undefined ? undefined : toPlain(data)]);
+function take(events: EventStream): [string, unknown][] {
+  return events.takeBuffered().map(({ name, data }) => [name, data]);
 }
 
 test('x-query-fds tells of each fd what it is, from whom, and who uses it', () =>
@@ -136,7 +135,7 @@ test('changes are told to sessions that asked, and to no others', () =>
     await other.execute('blockdev-del', { 'node-name': 'n' });
     await other.execute('remove-fd', { 'fdset-id': 1, fd });
     await asking.execute('query-fdsets');
-    const [added, opened, closed, removed, ...more] = eventsOf(asking);
+    const [added, opened, closed, removed, ...more] = take(askingEvents);
     const data = added![1] as { 'added-by': { monitor: string } };
     assert.equal(data['added-by'].monitor, 'b');
     assert.deepEqual(
@@ -153,12 +152,12 @@ test('changes are told to sessions that asked, and to no others', () =>
       ],
     );
     assert.deepEqual(removed, ['X_FDSET_FD_REMOVED', { 'fdset-id': 1, fd, opaque: 'o' }]);
-    assert.deepEqual([more, eventsOf(other)], [[], []]);
+    assert.deepEqual([more, take(otherEvents)], [[], []]);
     await asking.execute('x-fdset-events', { enable: false });
     await addFd(other, image, 'r', { 'fdset-id': 1 });
     await other.execute('remove-fd', { 'fdset-id': 1 });
     await asking.execute('query-fdsets');
-    assert.deepEqual(eventsOf(asking), []);
+    assert.deepEqual(take(askingEvents), []);
   }));
 
 test('a session that comes after one that asked has asked for nothing', () =>
@@ -167,9 +166,10 @@ test('a session that comes after one that asked has asked for nothing', () =>
     await asking.execute('x-fdset-events', { enable: true });
     await asking.close();
     const next = await daemon.client();
+    const nextEvents = next.events();
     await addFd(next, image, 'r', { 'fdset-id': 1 });
     await next.execute('remove-fd', { 'fdset-id': 1 });
-    assert.deepEqual(eventsOf(next), []);
+    assert.deepEqual(take(nextEvents), []);
   }));
 
 async function startDaemon(socket: string, ...options: string[]): Promise<FdsetProcess> {
@@ -188,12 +188,13 @@ for (const [name, options, skip] of [
     const socket = join(folder, `warns${options.length}.sock`);
     const daemon = await startDaemon(socket, ...options);
     const client = await QmpClient.connect(socket);
+    const clientEvents = client.events();
     await client.execute('x-fdset-events', { enable: true });
     await addFd(client, image, 'r+', { 'fdset-id': 1 });
     for (const nodeName of ['a', 'b']) {
       await client.execute('blockdev-add', { driver: 'file', 'node-name': nodeName, filename: '/dev/fdset/1' });
     }
-    const shared = eventsOf(client).filter(([event]) => event === 'X_FDSET_DESCRIPTION_SHARED');
+    const shared = take(clientEvents).filter(([event]) => event === 'X_FDSET_DESCRIPTION_SHARED');
     assert.equal(shared.length, 1);
     const { fd: _, ...data } = shared[0]![1] as { fd: number };
     assert.deepEqual(data, {

@@ -17,7 +17,6 @@ import {
   str,
   struct,
 } from '../../src/embed/index.ts';
-import type { JsonObject } from '../../src/json/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -59,9 +58,9 @@ test('a command gets arguments that fit its schema, and its result goes out', as
   );
   await monitor.listen(path);
   await withClient(async (client) => {
-    const replies = (await client.execute('x-greet', { name: 'you', times: 2 })) as JsonObject[];
+    const replies = (await client.execute('x-greet', { name: 'you', times: 2 })) as { text: string }[];
     assert.deepEqual(
-      replies.map((reply) => reply.get('text')),
+      replies.map((reply) => reply.text),
       ['hello you', 'hello you'],
     );
     await assert.rejects(client.execute('x-greet', { name: 1 }), /Invalid parameter type for 'name', expected: string/);
@@ -95,9 +94,9 @@ test('a handler is handed the fd that came with its command, and owns it', async
   await monitor.listen(path);
   await withClient(async (client) => {
     const fd = new OwnedFd(openSync(file, 'r'));
-    const reply = (await client.execute('x-read', {}, { fds: [fd.fd] })) as JsonObject;
+    const reply = await client.execute('x-read', {}, { fds: [fd.fd] });
     fd.close();
-    assert.equal(reply.get('text'), 'what the file says');
+    assert.deepEqual(reply, { text: 'what the file says' });
     await assert.rejects(client.execute('x-read'), /No file descriptor supplied via SCM_RIGHTS/);
   });
 });
@@ -110,12 +109,12 @@ test('a handler may do without an fd, take a named one, and open one of a set', 
   monitor.command(open, ({ set }) => inodeOf(monitor.fdsets.openDup(Number(set), 0, 'x-open', `/dev/fdset/${set}`)));
   await monitor.listen(path);
   await withClient(async (client) => {
-    assert.deepEqual(await client.execute('x-read'), new Map([['text', 'no fd']]));
+    assert.deepEqual(await client.execute('x-read'), { text: 'no fd' });
     const fd = new OwnedFd(openSync(file, 'r'));
     await client.execute('getfd', { fdname: 'f' }, { fds: [fd.fd] });
     await client.execute('add-fd', { 'fdset-id': 7 }, { fds: [fd.fd] });
     fd.close();
-    const expected = new Map([['ino', statSync(file).ino]]);
+    const expected = { ino: statSync(file).ino };
     assert.deepEqual(await client.execute('x-take', { fdname: 'f' }), expected);
     assert.deepEqual(await client.execute('x-open', { set: 7 }), expected);
   });
@@ -151,14 +150,9 @@ test('an event goes to every client, and must be declared', async () => {
   await monitor.listen(`${path}2`);
   await withClient(async (one) => {
     await withClient(async (other) => {
+      const waiting = [one, other].map((client) => client.waitForEvent('X_HAPPENED'));
       monitor.emit(happened, { what: 'it' });
-      for (const client of [one, other]) {
-        await client.execute('query-version');
-        assert.deepEqual(
-          client.takeEvents().map(({ name, data }) => [name, data?.get('what')]),
-          [['X_HAPPENED', 'it']],
-        );
-      }
+      for (const { data } of await Promise.all(waiting)) assert.deepEqual(data, { what: 'it' });
     }, `${path}2`);
   });
 });
@@ -167,8 +161,7 @@ test('commands and events of the program stand in the introspection beside QEMUâ
   monitor.command(greet, () => []).event(happened);
   await monitor.listen(path);
   await withClient(async (client) => {
-    const schema = (await client.execute('query-qmp-schema')) as JsonObject[];
-    const names = schema.map((entry) => entry.get('name'));
+    const names = (await client.querySchema()).map(({ name }) => name);
     for (const name of ['x-greet', 'X_HAPPENED', 'add-fd', 'query-fdsets']) assert.ok(names.includes(name), name);
     assert.equal(names.includes('quit'), false, 'without onQuit there is no quit');
   });

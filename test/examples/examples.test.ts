@@ -8,7 +8,6 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { QmpClient } from '../../src/client/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import type { JsonObject } from '../../src/json/index.ts';
 import { TestQemu } from '../../src/testing/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -43,13 +42,12 @@ test('embedded-monitor counts the lines of a file that it is handed, and quits',
   await once(program.stdout, 'data');
   const client = await QmpClient.connect(path);
   const fd = new OwnedFd(openSync(file, 'r'));
-  const reply = (await client.execute('x-count-lines', { name: 'file' }, { fds: [fd.fd] })) as JsonObject;
+  const events = client.events();
+  const reply = await client.execute('x-count-lines', { name: 'file' }, { fds: [fd.fd] });
   fd.close();
-  assert.equal(reply.get('lines'), 3);
-  assert.deepEqual(
-    client.takeEvents().map(({ name, data }) => [name, data?.get('lines')]),
-    [['X_COUNTED', 3]],
-  );
+  assert.deepEqual(reply, { lines: 3 });
+  const { value } = await events.next();
+  assert.deepEqual([value?.name, value?.data['lines']], ['X_COUNTED', 3]);
   await client.execute('quit');
   await client.close();
   assert.deepEqual(await once(program, 'exit'), [0, null]);

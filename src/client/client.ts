@@ -1,0 +1,352 @@
+// What does a program hold that talks to a QMP server? A client: commands, events and files, over one connection or,
+// where that is asked for, one after another.
+//
+//  state        | on                                   | goes to
+//  -------------|--------------------------------------|-----------------------------------------------------
+//  ready        | the connection is lost               | reconnecting where that was asked for, else closed
+//               | close()                              | closing: no new calls, those in flight are awaited
+//  reconnecting | a connection that takes commands     | ready
+//               | close(), the last attempt has failed | closed
+//  closing      | the last call is settled, or in time | closed
+//  any          | destroy()                            | closed: every call is rejected with the cause
+import { FdsetError } from '../errors.ts';
+import type { JsonLimits, JsonOutput } from '../json/index.ts';
+import type { QmpVersion } from '../qmp/index.ts';
+import { closedError, timeoutError } from './client-error.ts';
+import { establish } from './establish.ts';
+import { EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
+import { plainObject } from './plain.ts';
+import { madeAt, type CallSite } from './qmp-error.ts';
+import { type ReconnectOptions, reconnect } from './reconnect.ts';
+import type { SchemaInfo } from './schema-info.ts';
+import type { ExecuteOptions, Greeting, QmpObserver, Session, SessionOptions } from './session.ts';
+import { type Connector, connectorOf, type QmpTarget } from './target.ts';
+import type {
+  AnyEvent,
+  AnySchema,
+  CommandName,
+  CommandResult,
+  EventName,
+  EventOf,
+  ExecuteParameters,
+  QmpEvent,
+  QmpSchemaTypes,
+} from './typed.ts';
+
+export interface QmpClientOptions {
+  /** Milliseconds for connecting, greeting and negotiation together. Default: 5000. */
+  readonly timeoutMs?: number;
+  /** Gives up connecting. Once there is a client it has no effect. */
+  readonly signal?: AbortSignal;
+  /** Enables out-of-band execution. Commands with fds then wait for each other, as QEMU confuses their fds otherwise. */
+  readonly oob?: boolean;
+  /** Every integer in results and events as a bigint. Default: only those that a number cannot hold exactly. */
+  readonly bigint?: boolean;
+  /** Connects anew when the connection is lost; `true` for the defaults. Only for targets that can be connected to. */
+  readonly reconnect?: boolean | ReconnectOptions;
+  /** Sees every message of both directions. */
+  readonly observer?: QmpObserver;
+  /** How large a message of the server may be; see {@link DEFAULT_CLIENT_LIMITS}. */
+  readonly limits?: Partial<JsonLimits>;
+}
+
+/** What a client takes from a server: replies may be larger than the commands that QEMU takes. */
+export const DEFAULT_CLIENT_LIMITS: JsonLimits = {
+  maxNesting: 1024,
+  maxTokenBytes: 128 * 1024 * 1024,
+  maxTokens: 8 * 1024 * 1024,
+};
+
+const DEFAULT_TIMEOUT = 5000;
+
+export type QmpClientState = 'ready' | 'reconnecting' | 'closing' | 'closed';
+
+/** Told of each change; `cause` is why the connection is gone, undefined where close() was called. */
+export type StateListener = (state: QmpClientState, cause: FdsetError | undefined) => void;
+
+/** A wait that can be given up. */
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds until `ERR_FDSET_QMP_TIMEOUT`. Default: no limit. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * A client of a QMP server, made by {@link QmpClient.connect}. `S` names the schema type that commands and events get
+ * their types from; see {@link QmpSchemaTypes}.
+ */
+export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
+  readonly #connector: Connector;
+  readonly #options: QmpClientOptions;
+  readonly #hub = new EventHub();
+  readonly #stateListeners = new Set<StateListener>();
+  /** Ends attempts to connect. */
+  readonly #stop = new AbortController();
+  /** Fulfilled when the client is closed for good: with the cause, or undefined where close() was called. */
+  readonly closed: Promise<FdsetError | undefined>;
+  #markClosed!: (cause: FdsetError | undefined) => void;
+  #state: QmpClientState = 'ready';
+  #cause: FdsetError | undefined;
+  #session: Session | undefined;
+  #greeting: Greeting | undefined;
+  #schema: Promise<readonly SchemaInfo[]> | undefined;
+  #reconnecting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(connector: Connector, options: QmpClientOptions) {
+    this.#connector = connector;
+    this.#options = options;
+    this.closed = new Promise((resolve) => (this.#markClosed = resolve));
+  }
+
+  /**
+   * Connects, awaits the greeting and negotiates.
+   *
+   * @throws FdsetError `ERR_FDSET_QMP_TIMEOUT`: no greeting in time; the text says who holds the monitor
+   * @throws FdsetError `ERR_FDSET_QMP_PROTOCOL`: it is no QMP server; `ERR_FDSET_QMP_CLOSED`: it has hung up;
+   *   `ERR_FDSET_QMP_UNSUPPORTED`: it does not offer `oob`
+   * @throws SystemError the connection is refused; errors of node:dns and node:tls; the signal's reason
+   */
+  static async connect<S extends QmpSchemaTypes = AnySchema>(
+    target: QmpTarget,
+    options: QmpClientOptions = {},
+  ): Promise<QmpClient<S>> {
+    return QmpClient.over(connectorOf(target), options);
+  }
+
+  /** For this folder: connects with a connector. */
+  static async over<S extends QmpSchemaTypes>(connector: Connector, options: QmpClientOptions): Promise<QmpClient<S>> {
+    if (options.reconnect && !connector.repeatable) throw new TypeError('this target cannot be connected to again');
+    const client = new QmpClient<S>(connector, options);
+    await client.#connect(options.signal);
+    return client;
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<void> {
+    const { timeoutMs = DEFAULT_TIMEOUT, limits, bigint = false, oob = false, observer } = this.#options;
+    const options: SessionOptions = {
+      limits: { ...DEFAULT_CLIENT_LIMITS, ...limits },
+      bigint,
+      oob,
+      observer,
+      onEvent: ({ name, data, timestamp }) =>
+        this.#hub.dispatch(name, () => ({ name, data: data ? plainObject(data, bigint) : {}, timestamp })),
+      onClosed: (session, error) => {
+        if (session === this.#session) this.#lost(error);
+      },
+    };
+    const { session, greeting } = await establish(this.#connector, { timeoutMs, signal }, options);
+    if (session.error !== undefined) throw session.error; // it has gone right after the negotiation
+    this.#session = session;
+    this.#greeting = greeting;
+    this.#schema = undefined;
+    if (this.#state !== 'reconnecting') return;
+    this.#cause = undefined;
+    this.#setState('ready');
+  }
+
+  /** What the server has said of itself. */
+  get version(): QmpVersion {
+    return this.#greeted.version;
+  }
+
+  /** The capabilities that the server offers. */
+  get capabilities(): readonly string[] {
+    return this.#greeted.capabilities;
+  }
+
+  get #greeted(): Greeting {
+    if (this.#greeting === undefined) throw new Error('a client is only handed out after its greeting');
+    return this.#greeting;
+  }
+
+  get state(): QmpClientState {
+    return this.#state;
+  }
+
+  /** Why the last connection is gone; undefined while there is one, or where close() was called. */
+  get cause(): FdsetError | undefined {
+    return this.#cause;
+  }
+
+  /** @returns what takes the listener away again */
+  onState(listener: StateListener): () => void {
+    this.#stateListeners.add(listener);
+    return () => void this.#stateListeners.delete(listener);
+  }
+
+  /**
+   * Runs a command and returns what it returns.
+   *
+   * @throws QmpError the server's error reply
+   * @throws FdsetError `ERR_FDSET_QMP_CLOSED`: the connection is lost, and it is unknown whether the command was carried
+   *   out; `ERR_FDSET_QMP_TIMEOUT`; `ERR_FDSET_QMP_NO_FDS`: fds cannot go over this connection; the signal's reason
+   */
+  execute<const C extends CommandName<S>>(
+    command: C,
+    ...[args, options]: ExecuteParameters<S, C, ExecuteOptions>
+  ): Promise<CommandResult<S, C>> {
+    const site: CallSite = {};
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- named, not called: the stack begins above it
+    Error.captureStackTrace(site, this.execute);
+    const session = this.#state === 'ready' ? this.#session : undefined;
+    if (session === undefined) return Promise.reject(this.#unready(command, site));
+    return session.execute(command, args as JsonOutput | undefined, options ?? {}, site) as Promise<
+      CommandResult<S, C>
+    >;
+  }
+
+  #unready(command: string, site: CallSite): FdsetError {
+    const why = this.#state === 'reconnecting' ? 'is lost, and being made anew' : 'is closed';
+    const error = closedError(`${command}: the QMP connection ${why}`, this.#cause);
+    madeAt(error, site);
+    return error;
+  }
+
+  /** What the server says of its commands and events: query-qmp-schema, asked once per connection. */
+  querySchema(): Promise<readonly SchemaInfo[]> {
+    this.#schema ??= this.#askSchema();
+    return this.#schema;
+  }
+
+  async #askSchema(): Promise<readonly SchemaInfo[]> {
+    try {
+      return (await this.#run('query-qmp-schema')) as SchemaInfo[];
+    } catch (error) {
+      this.#schema = undefined;
+      throw error;
+    }
+  }
+
+  /** A command that no schema type has to know. */
+  #run(command: string, args?: JsonOutput, options?: ExecuteOptions): Promise<unknown> {
+    return (this as unknown as QmpClient).execute(command, args as never, options);
+  }
+
+  /**
+   * Events from this moment on, for `for await`. The subscription begins with this call, not with the loop: subscribe,
+   * then run the command that makes events, then loop. It goes on over reconnections; while there is no connection
+   * there are no events.
+   *
+   * A slow consumer gets a bounded number of events late, never a slow client: see {@link EventStreamOptions}.
+   */
+  events(): EventStream<AnyEvent<S>>;
+  events<const N extends EventName<S>>(
+    names: N | readonly N[],
+    options?: EventStreamOptions<EventOf<S, N>>,
+  ): EventStream<EventOf<S, N>>;
+  events(names: '*', options?: EventStreamOptions<AnyEvent<S>>): EventStream<AnyEvent<S>>;
+  events(names: EventNames = '*', options: EventStreamOptions<never> = {}): EventStream<never> {
+    return this.#hub.stream(names, options);
+  }
+
+  /**
+   * Calls a listener with each event, while the message that brought it is read: before the reply behind it settles. One
+   * that throws causes an uncaught exception.
+   * @returns what takes the listener away again
+   */
+  onEvent<const N extends EventName<S>>(names: N | readonly N[], listener: (event: EventOf<S, N>) => void): () => void;
+  onEvent(names: '*', listener: (event: AnyEvent<S>) => void): () => void;
+  onEvent(names: EventNames, listener: (event: never) => void): () => void {
+    return this.#hub.listen(names, listener as (event: QmpEvent) => void);
+  }
+
+  /**
+   * The next event of a name. To wait for what a command causes, call this first and await it after the command.
+   *
+   * @throws FdsetError `ERR_FDSET_QMP_TIMEOUT`, `ERR_FDSET_QMP_CLOSED`; the signal's reason
+   */
+  async waitForEvent<const N extends EventName<S>>(
+    names: N | readonly N[],
+    options: WaitOptions & { readonly where?: (event: EventOf<S, N>) => boolean } = {},
+  ): Promise<EventOf<S, N>> {
+    const { timeoutMs, ...rest } = options;
+    const stream = this.events(names, rest);
+    const late = (): void => stream.end(timeoutError(`no event ${String(names)} within ${timeoutMs} ms`));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+    try {
+      const { value } = await stream.next();
+      if (value === undefined) throw closedError(`no event ${String(names)}: the QMP client was closed`);
+      return value;
+    } finally {
+      clearTimeout(timer);
+      stream.close();
+    }
+  }
+
+  #lost(error: FdsetError): void {
+    if (this.#state === 'closed') return;
+    this.#cause = error;
+    const { reconnect: wanted } = this.#options;
+    if (this.#state !== 'ready' || wanted === undefined || wanted === false) return this.#end(error);
+    this.#setState('reconnecting');
+    this.#reconnecting = this.#reconnect(wanted === true ? {} : wanted, error);
+  }
+
+  async #reconnect(options: ReconnectOptions, lost: FdsetError): Promise<void> {
+    try {
+      await reconnect(() => this.#connect(this.#stop.signal), options, this.#stop.signal);
+    } catch (error) {
+      if (this.#state !== 'reconnecting') return;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#end(closedError(`${lost.message}; connecting anew has failed: ${why}`, error));
+    }
+  }
+
+  #setState(state: QmpClientState): void {
+    this.#state = state;
+    for (const listener of this.#stateListeners) listener(state, this.#cause);
+  }
+
+  #end(cause: FdsetError | undefined): void {
+    if (this.#state === 'closed') return;
+    const asked = this.#state === 'closing';
+    this.#cause = asked ? undefined : cause;
+    this.#stop.abort(closedError('the QMP client is closed', cause));
+    this.#hub.end(this.#cause);
+    this.#setState('closed');
+    this.#markClosed(this.#cause);
+  }
+
+  /**
+   * Takes no more calls, lets those in flight have their replies for up to `timeoutMs` (default 5000), and closes. Event
+   * streams end. Resolves when nothing is left; may be called any number of times.
+   */
+  close({ timeoutMs = DEFAULT_TIMEOUT }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const session = this.#session;
+    const wasReady = this.#state === 'ready';
+    if (this.#state !== 'closed') this.#setState('closing');
+    if (wasReady && session !== undefined) await drained(session, timeoutMs);
+    this.#end(undefined);
+    session?.destroy(closedError('the QMP client was closed'));
+    await Promise.all([session?.gone, this.#reconnecting]);
+  }
+
+  /** Closes at once: calls in flight reject and event streams throw, with `error` as the cause. */
+  destroy(error?: Error): void {
+    const cause = error instanceof FdsetError ? error : closedError(`the QMP client was destroyed${why(error)}`, error);
+    const session = this.#session;
+    this.#end(cause);
+    session?.destroy(cause);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function why(error: Error | undefined): string {
+  return error === undefined ? '' : `: ${error.message}`;
+}
+
+async function drained(session: Session, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+  await Promise.race([session.drained(), late]);
+  clearTimeout(timer);
+}
