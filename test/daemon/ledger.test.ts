@@ -128,6 +128,7 @@ test('access modes, flags, other kinds of file and deleted ones are told', () =>
 test('changes are told to sessions that asked, and to no others', () =>
   withDaemon(folder, async (daemon) => {
     const [asking, other] = [await daemon.client(1), await daemon.client(2)];
+    const [askingEvents, otherEvents] = [asking.events(), other.events()];
     await asking.execute('x-fdset-events', { enable: true });
     const fd = await addFd(other, image, 'r', { 'fdset-id': 1, opaque: 'o' });
     const node = { driver: 'file', 'node-name': 'n', filename: '/dev/fdset/1', 'read-only': true };
