@@ -4,12 +4,14 @@ import type { BlockLimits } from './limits.ts';
 import type { OpenFile } from './open-file.ts';
 import type { BlockdevOptions } from './options.ts';
 import type { Patience } from './patience.ts';
+import type { BlockRules } from './rules.ts';
 
 /** What a node is opened with, beside its options. */
 export interface OpenContext extends NodeFacts {
   readonly openFile: OpenFile;
   readonly limits: BlockLimits;
   readonly patience: Patience;
+  readonly rules: BlockRules;
 }
 
 /** A block driver; drivers/index.ts lists them. */

@@ -9,21 +9,22 @@ import { BlockBackend } from './backend.ts';
 import { drivers } from './drivers/index.ts';
 import type { BlockDriver, OpenContext } from './driver.ts';
 import { defaultLimits, type BlockLimits } from './limits.ts';
-import { describeNode, NODE_INFO_10_0, type NodeInfoRules } from './node-info.ts';
+import { describeNode } from './node-info.ts';
 import { checkNodeName, NodeNames } from './node-name.ts';
 import { maxLength, ProtocolNode, type BlockNode, type Edge } from './node.ts';
 import { fileHolder, type OpenFile } from './open-file.ts';
-import { checkNodeOptions, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
+import { checkNewNode, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
 import { Patience } from './patience.ts';
 import { applyChanges, planReopen } from './reopen.ts';
+import { BLOCK_RULES_10_0, type BlockRules } from './rules.ts';
 import { allPermissions, checkConflicts, Permission, type PermissionClaim } from './permissions.ts';
 
 export interface BlockGraphOptions {
   /** Opens the files of nodes; {@link fileOpener} makes the usual one. */
   readonly openFile: OpenFile;
   readonly limits?: Partial<BlockLimits>;
-  /** What queries show of a node. Default: what QEMU 10.0 does. */
-  readonly nodeInfo?: NodeInfoRules;
+  /** Default: those of QEMU 10.0. */
+  readonly rules?: BlockRules;
 }
 
 export interface AttachOptions {
@@ -50,7 +51,7 @@ export class BlockGraph {
   readonly #openFile: OpenFile;
   readonly #limits: BlockLimits;
   readonly #patience: Patience;
-  readonly #nodeInfo: NodeInfoRules;
+  readonly #rules: BlockRules;
   readonly #names = new NodeNames();
   /** Oldest first. */
   readonly #nodes = new Map<string, BlockNode>();
@@ -63,7 +64,7 @@ export class BlockGraph {
   constructor(options: BlockGraphOptions) {
     this.#openFile = options.openFile;
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#nodeInfo = options.nodeInfo ?? NODE_INFO_10_0;
+    this.#rules = options.rules ?? BLOCK_RULES_10_0;
     this.#patience = new Patience(this.#limits.hungOperations);
   }
 
@@ -112,7 +113,7 @@ export class BlockGraph {
 
   /** All nodes, newest first. `flat` is about backing chains, which no driver here has. */
   async queryNamedBlockNodes(): Promise<BlockDeviceInfo[]> {
-    return Promise.all([...this.#nodes.values()].reverse().map((node) => describeNode(node, this.#nodeInfo)));
+    return Promise.all([...this.#nodes.values()].reverse().map((node) => describeNode(node, this.#rules)));
   }
 
   /**
@@ -120,14 +121,14 @@ export class BlockGraph {
    * @throws FdsetError with QEMU's text
    */
   async blockResize(device: string | undefined, nodeName: string | undefined, size: Int64): Promise<void> {
-    const node = this.#lookup(device, nodeName);
+    const node = this.#lookup(device, nodeName ?? '');
     if (size < 0) throw resizeError("Parameter 'size' expects a >0 size");
     const edge = this.#makeEdge(node, { permissions: Permission.resize, shared: allPermissions }, unnamedUser);
     await this.#claim(edge);
     try {
       if (size > longestOfQemu) throw resizeError(`offset(${size}) exceeds maximum(${longestOfQemu})`);
       if (isReadOnly(node)) throw resizeError('Image is read-only');
-      if (size > maxLength) throw resizeError('Failed to resize file: File too large');
+      if (size > maxLength) throw resizeError('Could not resize file: File too large');
       await node.resize(Number(size));
     } finally {
       await this.#release(edge);
@@ -135,8 +136,8 @@ export class BlockGraph {
   }
 
   /**
-   * The node that a command names by `device` or `node-name`; device names do not exist here, but node names are found
-   * by them, too.
+   * The node that a command names by `device` or `node-name`. There are no devices here; without a node name the device's
+   * is one, as where a command takes either.
    * @throws FdsetError `Cannot find device='' nor node-name='X'`
    */
   find(device: string | undefined, nodeName: string | undefined): FoundNode {
@@ -190,7 +191,7 @@ export class BlockGraph {
     const resolved = nodeOptions(options, parent);
     const file = driver.hasFile ? await this.#openChild(options.file, resolved) : undefined;
     try {
-      checkNodeOptions(options, resolved);
+      checkNewNode(options, resolved);
       driver.checkOptions?.(options);
       return await this.#openDriver(driver, options, resolved, file);
     } finally {
@@ -223,6 +224,7 @@ export class BlockGraph {
         openFile: this.#openFile,
         limits: this.#limits,
         patience: this.#patience,
+        rules: this.#rules,
       };
       const node = await driver.open(context, options, file);
       if (file !== undefined) await this.#putOn(node, file);
@@ -322,7 +324,8 @@ export class BlockGraph {
   }
 
   #check(node: BlockNode): void {
-    const claims = node.parents.map((edge) => ({
+    // The newest user first: of several conflicts the first is reported.
+    const claims = node.parents.toReversed().map((edge) => ({
       ...edge.claim,
       edge: edge.name,
       user: edge.parent === undefined ? (this.#users.get(edge) ?? unnamedUser) : `node '${edge.parent.nodeName}'`,

@@ -4,7 +4,7 @@
 // the smallest driver. Sources: QEMU's qapi/block-core.json, docs/reference/storage-daemon.md §2 and §4, fdset.md §6-9.
 export { BlockGraph, type AttachOptions, type BlockGraphOptions, type FoundNode } from './graph.ts';
 export { BlockBackend } from './backend.ts';
-export { NODE_INFO_10_0, NODE_INFO_7_2, type NodeInfoRules } from './node-info.ts';
+export { BLOCK_RULES_10_0, BLOCK_RULES_7_2, type BlockRules } from './rules.ts';
 export { fileOpener, openPath, type OpenedFile, type OpenFile } from './open-file.ts';
 export type { BlockdevOptions } from './options.ts';
 export type { BlockStatusExtent, Extent, IoLimits } from './node.ts';

@@ -2,20 +2,10 @@
 import { writeJson } from '../json/index.ts';
 import type { BlockDeviceInfo } from '../qapi/index.ts';
 import type { BlockNode, ImageFacts } from './node.ts';
-
-/** What versions of QEMU show, beside what all do. */
-export interface NodeInfoRules {
-  /** Whether the node says that it is active. */
-  readonly active: boolean;
-  /** Whether a file node has `format-specific`, which is empty. */
-  readonly fileSpecific: boolean;
-}
-
-export const NODE_INFO_10_0: NodeInfoRules = { active: true, fileSpecific: true };
-export const NODE_INFO_7_2: NodeInfoRules = { active: false, fileSpecific: false };
+import type { BlockRules } from './rules.ts';
 
 /** Resolves to all members; waits for the file no longer than `queryTimeoutMs`. */
-export async function describeNode(node: BlockNode, rules: NodeInfoRules): Promise<BlockDeviceInfo> {
+export async function describeNode(node: BlockNode, rules: BlockRules): Promise<BlockDeviceInfo> {
   const filename = node.exactFilename ?? `json:${writeJson(node.describe())}`;
   const actualSize = await node.actualSize();
   const { readOnly, direct, noFlush, detectZeroes } = node.options;
@@ -28,7 +18,7 @@ export async function describeNode(node: BlockNode, rules: NodeInfoRules): Promi
     detect_zeroes: detectZeroes,
     cache: { writeback: true, direct, 'no-flush': noFlush },
     write_threshold: 0,
-    ...(rules.active ? { active: true } : unknownMember),
+    ...(rules.showsActive ? { active: true } : unknownMember),
     backing_file_depth: 0,
     ...unthrottled,
     image: {
@@ -41,9 +31,9 @@ export async function describeNode(node: BlockNode, rules: NodeInfoRules): Promi
   };
 }
 
-function imageFacts(node: BlockNode, rules: NodeInfoRules): ImageFacts {
+function imageFacts(node: BlockNode, rules: BlockRules): ImageFacts {
   const { 'format-specific': specific, ...facts } = node.imageInfo();
-  const isShown = specific !== undefined && (specific.type !== 'file' || rules.fileSpecific);
+  const isShown = specific !== undefined && (specific.type !== 'file' || rules.showsFileSpecific);
   return { ...facts, ...(isShown && { 'format-specific': specific }) };
 }
 

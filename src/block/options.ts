@@ -1,6 +1,7 @@
 // What do the options that every driver has mean for a node? Defaults, what an inline child inherits, and QEMU's checks.
 import { FdsetError } from '../errors.ts';
 import type { Int64 } from '../qapi/index.ts';
+import type { BlockRules } from './rules.ts';
 
 /**
  * The argument of blockdev-add, as the schema of `block-core` types it, with the members that this block layer reads.
@@ -78,11 +79,16 @@ function inherited(parent: NodeOptions): NodeOptions {
   return { ...parent, discard: 'unmap', detectZeroes: 'off' };
 }
 
-/** @throws FdsetError with QEMU's text where options exclude each other or ask for what is not built. */
-export function checkNodeOptions(options: BlockdevOptions, resolved: NodeOptions): void {
+/** @throws FdsetError with QEMU's text where the options of a new node exclude each other or are not built. */
+export function checkNewNode(options: BlockdevOptions, resolved: NodeOptions): void {
   if (resolved.forceShare && !resolved.readOnly) {
     throw optionError('force-share=on can only be used with read-only images');
   }
+  checkNodeOptions(options, resolved);
+}
+
+/** The checks that a reopened node has to pass, too. */
+export function checkNodeOptions(options: BlockdevOptions, resolved: NodeOptions): void {
   if (resolved.detectZeroes === 'unmap' && resolved.discard !== 'unmap') {
     throw optionError('setting detect-zeroes to unmap is not allowed without setting discard operation to unmap');
   }
@@ -98,7 +104,7 @@ export function optionError(message: string): FdsetError {
  * A size or offset in bytes as a plain number. Sizes beyond 2^53-1 come back as bigints, for the caller to refuse.
  * @throws FdsetError with QEMU's text where it is negative.
  */
-export function sizeOption(name: string, value: Int64): Int64 {
+export function sizeOption(name: string, value: Int64, rules: BlockRules): Int64 {
   if (value >= 0) return value;
-  throw optionError(`Parameter '${name}' expects a non-negative number below 2^64`);
+  throw optionError(rules.negativeSize(name, value));
 }

@@ -107,11 +107,18 @@ function planChild(
   }
   if (child === undefined) throw optionError('Cannot set file child to format node without file child');
   if (typeof given.file === 'string') {
+    if (standsOn(nodes.get(given.file), node)) {
+      throw optionError(`Making '${given.file}' a file child of '${node.nodeName}' would create a cycle`);
+    }
     if (given.file !== child.nodeName) throw cannotChange('file');
     return child.ownedByMonitor ? [] : planNode(child, child.given, options, nodes);
   }
   if (child.ownedByMonitor) throw cannotChange('file');
   return planNode(child, { 'node-name': child.nodeName, ...given.file }, options, nodes);
+}
+
+function standsOn(node: BlockNode | undefined, other: BlockNode): boolean {
+  return node !== undefined && (node === other || standsOn(node.child?.child, other));
 }
 
 /** @throws FdsetError for an option that was given before, cannot change, and is not given now. */

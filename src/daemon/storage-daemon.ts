@@ -54,7 +54,7 @@ export class StorageDaemon {
     this.fdsets = new FdsetTable(options.profile.fdsets);
     this.shared = createMonitorShared(this.registry, options.profile);
     this.shared.clients.onChange = (count) => this.fdsets.setMonitorClients(count);
-    this.graph = new BlockGraph({ openFile: fileOpener(this.fdsets), nodeInfo: options.profile.nodeInfo });
+    this.graph = new BlockGraph({ openFile: fileOpener(this.fdsets), rules: options.profile.block });
     this.exports = new BlockExports(this.graph, this.shared.events, options.accepts);
     this.#registerCommands(options);
   }

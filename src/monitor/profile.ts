@@ -1,5 +1,5 @@
 // Which QEMU does a monitor behave as? Everything that differs between versions hangs on the profile.
-import { NODE_INFO_10_0, NODE_INFO_7_2, type NodeInfoRules } from '../block/index.ts';
+import { BLOCK_RULES_10_0, BLOCK_RULES_7_2, type BlockRules } from '../block/index.ts';
 import { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from '../fds/index.ts';
 import { PACKAGE_VERSION } from '../package-version.ts';
 import type { QmpVersion } from '../qmp/index.ts';
@@ -12,15 +12,15 @@ export interface Profile {
   readonly version: QmpVersion;
   /** When fds of sets close, which of them an open takes, and what it says where it finds none. */
   readonly fdsets: FdsetRules;
-  /** What `query-named-block-nodes` shows. */
-  readonly nodeInfo: NodeInfoRules;
+  /** What queries show of block nodes, and what is said of their options. */
+  readonly block: BlockRules;
 }
 
 export const PROFILE_10_0: Profile = {
   name: '10.0',
   version: versionOf(10, 0, 2),
   fdsets: FDSET_RULES_10_0,
-  nodeInfo: NODE_INFO_10_0,
+  block: BLOCK_RULES_10_0,
 };
 
 /** As 7.2 is while its machine runs. */
@@ -28,7 +28,7 @@ export const PROFILE_7_2: Profile = {
   name: '7.2',
   version: versionOf(7, 2, 22),
   fdsets: FDSET_RULES_7_2,
-  nodeInfo: NODE_INFO_7_2,
+  block: BLOCK_RULES_7_2,
 };
 
 /** The default first. */

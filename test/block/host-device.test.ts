@@ -114,6 +114,7 @@ describe('a loop device', { skip: skipReason() }, () => {
           'virtual-size': size,
           'actual-size': 0,
           'dirty-flag': false,
+          'format-specific': { type: 'file', data: {} },
         });
         await backend.detach();
         await assert.rejects(graph.blockResize(undefined, 'h', size + 1), { message: 'Cannot grow device files' });

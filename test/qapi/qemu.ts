@@ -16,9 +16,16 @@ export function isMissing(program: QemuProgram): string | false {
   return status === 0 ? false : `${program} is not installed`;
 }
 
-/** The responses to requests, in order, without greeting and events. */
-export async function ask(program: QemuProgram, requests: readonly string[]): Promise<JsonObject[]> {
-  const child = spawn(program, monitorOnStdio[program], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 60_000 });
+/** The responses to requests, in order, without greeting and events; `command` is the one on PATH unless given. */
+export async function ask(
+  program: QemuProgram,
+  requests: readonly string[],
+  [file = program, ...args]: readonly string[] = [],
+): Promise<JsonObject[]> {
+  const child = spawn(file, [...args, ...monitorOnStdio[program]], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    timeout: 60_000,
+  });
   const closed = once(child, 'close');
   child.stdin.on('error', () => {}); // it may be gone before it has read everything, white space at least
   child.stdin.write(['{"execute": "qmp_capabilities"}', ...requests, '{"execute": "quit"}', ''].join('\n'));

@@ -5,6 +5,7 @@ import {
   FALLOC_FL_ZERO_RANGE,
   fallocate,
   ftruncate,
+  pwrite,
   seekData,
   seekHole,
   strerror,
@@ -18,6 +19,8 @@ import { checkFileOptions, openFilePosix } from './file-posix.ts';
 import type { FileKind } from './file-source.ts';
 import type { Storage } from './posix-io.ts';
 
+/** Bytes that are written at the start of a file that is no longer empty. */
+const firstBlock = 4096;
 const fileTypeMask = 0o170000;
 const regularFileType = 0o100000;
 
@@ -43,13 +46,14 @@ const regularFile: FileKind = {
 
   storage: () => new RegularFileStorage(),
 
-  async resize(fd, length) {
+  async resize(fd, length, current) {
     try {
       await ftruncate(fd, length);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      throw new FdsetError('ERR_FDSET_RESIZE', `Failed to resize file: ${strerror(error.errno)}`, { cause: error });
+      throw new FdsetError('ERR_FDSET_RESIZE', `Could not resize file: ${strerror(error.errno)}`, { cause: error });
     }
+    if (current === 0 && length > 0) await allocateFirstBlock(fd, length);
   },
 
   imageInfo: () => ({ 'dirty-flag': false, 'format-specific': { type: 'file', data: {} } }),
@@ -61,6 +65,15 @@ async function seekEnd(fd: number): Promise<void> {
     await seekHole(fd, 0);
   } catch (error) {
     if (!hasErrno(error, 'ENXIO')) throw error;
+  }
+}
+
+/** As QEMU does with a file that was empty, so that there is a block to try O_DIRECT on. It need not succeed. */
+async function allocateFirstBlock(fd: number, length: number): Promise<void> {
+  try {
+    await pwrite(fd, Buffer.alloc(Math.min(length, firstBlock)), 0);
+  } catch {
+    // No space, or O_DIRECT itself: the file is as long as it should be.
   }
 }
 

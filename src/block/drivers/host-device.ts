@@ -43,7 +43,7 @@ const device: FileKind = {
     if (length > current) throw new FdsetError('ERR_FDSET_RESIZE', 'Cannot grow device files');
   },
 
-  imageInfo: () => ({ 'dirty-flag': false }),
+  imageInfo: () => ({ 'dirty-flag': false, 'format-specific': { type: 'file', data: {} } }),
 };
 
 class BlockDeviceStorage implements Storage {

@@ -29,7 +29,7 @@ export const nullCoDriver: BlockDriver = {
   name: 'null-co',
   hasFile: false,
   async open(context, options) {
-    const size = sizeOption('size', options.size ?? defaultSize);
+    const size = sizeOption('size', options.size ?? defaultSize, context.rules);
     const latencyNs = options['latency-ns'] ?? 0;
     if (latencyNs < 0 || latencyNs > mostLatencyNs) throw optionError('latency-ns is invalid');
     if (size > maxLength) throw optionError('Could not refresh total sector count: File too large');

@@ -13,6 +13,7 @@ import {
 } from '../node.ts';
 import { optionError, sizeOption, type BlockdevOptions } from '../options.ts';
 import { Permission, type PermissionClaim } from '../permissions.ts';
+import type { BlockRules } from '../rules.ts';
 
 /** The driver `raw`. Source: QEMU's qapi/block-core.json, `BlockdevOptionsRaw`. */
 export const rawDriver: BlockDriver = {
@@ -20,7 +21,7 @@ export const rawDriver: BlockDriver = {
   hasFile: true,
   async open(context, options, file) {
     if (file === undefined) throw new Error('raw stands on a node');
-    return new RawNode(context, file, readWindow(options, file.length));
+    return new RawNode(context, file, readWindow(options, file.length, context.rules));
   },
 };
 
@@ -32,13 +33,13 @@ interface Window {
 }
 
 /** @throws FdsetError with QEMU's texts where the window does not lie in `containing` bytes. */
-function readWindow(options: BlockdevOptions, containing: number): Window {
-  const offset = sizeOption('offset', options.offset ?? 0);
+function readWindow(options: BlockdevOptions, containing: number, rules: BlockRules): Window {
+  const offset = sizeOption('offset', options.offset ?? 0, rules);
   if (offset > containing) {
     throw optionError(`Offset (${offset}) cannot be greater than size of the containing file (${containing})`);
   }
   if (options.size === undefined) return { offset: Number(offset), size: undefined };
-  const size = sizeOption('size', options.size);
+  const size = sizeOption('size', options.size, rules);
   if (size > containing - Number(offset)) {
     throw optionError(
       `The sum of offset (${offset}) and size (${size}) has to be smaller or equal to the ` +
@@ -51,16 +52,23 @@ function readWindow(options: BlockdevOptions, containing: number): Window {
 
 class RawNode extends BlockNode {
   readonly #below: BlockNode;
+  readonly #rules: BlockRules;
   #window: Window;
+  #length: number;
 
   constructor(context: OpenContext, below: BlockNode, window: Window) {
     super(context);
     this.#below = below;
     this.#window = window;
+    this.#rules = context.rules;
+    this.#length = this.#visible();
   }
 
-  /** Follows the node below when that is resized. */
   get length(): number {
+    return this.#rules.rawFollows ? this.#visible() : this.#length;
+  }
+
+  #visible(): number {
     const visible = Math.max(0, this.#below.length - this.#window.offset);
     return roundUpToSector(Math.min(visible, this.#window.size ?? visible));
   }
@@ -99,15 +107,17 @@ class RawNode extends BlockNode {
       throw new FdsetError('ERR_FDSET_RESIZE', 'Cannot resize fixed-size raw disks');
     }
     await this.#below.resize(length + this.#window.offset);
+    this.#length = this.#visible();
   }
 
   override planReopen(options: BlockdevOptions): () => () => void {
-    const window = readWindow(options, this.#below.length);
+    const window = readWindow(options, this.#below.length, this.#rules);
     return () => {
-      const before = this.#window;
+      const before = [this.#window, this.#length] as const;
       this.#window = window;
+      this.#length = this.#visible();
       return () => {
-        this.#window = before;
+        [this.#window, this.#length] = before;
       };
     };
   }

@@ -6,6 +6,7 @@ import {
   blockdevDel,
   blockdevReopen,
   blockResize,
+  queryBlock,
   queryNamedBlockNodes,
 } from '../../qapi/schema/block-core.ts';
 
@@ -13,6 +14,8 @@ export function registerBlockCommands(registry: CommandRegistry, graph: BlockGra
   registry.register(blockdevAdd, (options) => graph.blockdevAdd(options));
   registry.register(blockdevDel, ({ 'node-name': nodeName }) => graph.blockdevDel(nodeName));
   registry.register(blockdevReopen, ({ options }) => graph.blockdevReopen(options));
+  // About devices of a machine: a storage daemon has none.
+  registry.register(queryBlock, () => []);
   registry.register(queryNamedBlockNodes, () => graph.queryNamedBlockNodes());
   registry.register(blockResize, ({ device, 'node-name': nodeName, size }) =>
     graph.blockResize(device, nodeName, size),

@@ -74,6 +74,22 @@ export const BlockDeviceInfo = struct('BlockDeviceInfo', {
 });
 export type BlockDeviceInfo = Infer<typeof BlockDeviceInfo>;
 
+export const BlockDeviceIoStatus = enumeration('BlockDeviceIoStatus', ['ok', 'failed', 'nospace']);
+
+/** A device of a machine, with the medium inserted. */
+export const BlockInfo = struct('BlockInfo', {
+  device: str,
+  qdev: optional(str),
+  type: str,
+  removable: bool,
+  locked: bool,
+  inserted: optional(BlockDeviceInfo),
+  tray_open: optional(bool),
+  'io-status': optional(BlockDeviceIoStatus),
+});
+
+export const queryBlock = command('query-block', { returns: array(BlockInfo) });
+
 /** `flat` leaves the chains of backing images out. */
 export const queryNamedBlockNodes = command('query-named-block-nodes', {
   data: { flat: optional(bool) },

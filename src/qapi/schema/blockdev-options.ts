@@ -19,7 +19,7 @@ import {
   uint64,
   union,
 } from '../builders.ts';
-import type { AlternateType, BuiltinType, Infer, LazyType } from '../types.ts';
+import type { AlternateType, BuiltinType, Infer, LazyType, Member } from '../types.ts';
 import { BlockDirtyBitmap } from './block-dirty-bitmap.ts';
 import { OnOffAuto } from './common.ts';
 import { InetSocketAddressBase, SocketAddress, InetSocketAddress } from './sockets.ts';
@@ -383,8 +383,15 @@ export const BlockdevOptionsNfs = struct('BlockdevOptionsNfs', {
 export const RbdImageEncryptionFormat = enumeration('RbdImageEncryptionFormat', ['luks', 'luks2', 'luks-any']);
 const RbdEncryptionOptionsLUKSBase = struct('RbdEncryptionOptionsLUKSBase', { 'key-secret': str });
 const luksKey = { base: RbdEncryptionOptionsLUKSBase };
+/** The encryption of a parent image: the type contains itself. */
+export interface RbdEncryptionHolder {
+  readonly type: typeof RbdEncryptionOptions;
+}
+const parentEncryption: Member<LazyType<RbdEncryptionHolder>, true> = optional(
+  lazy<RbdEncryptionHolder>(() => RbdEncryptionOptions),
+);
 export const RbdEncryptionOptions = union('RbdEncryptionOptions', {
-  base: { format: RbdImageEncryptionFormat },
+  base: { format: RbdImageEncryptionFormat, parent: parentEncryption },
   discriminator: 'format',
   variants: {
     luks: struct('RbdEncryptionOptionsLUKS', {}, luksKey),
