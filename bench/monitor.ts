@@ -14,11 +14,12 @@
 // commands. Needs cc, bash and taskset; a QEMU that is not there is left out.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, release, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { compile, FDSET, Server, serverKinds } from './monitor-servers.ts';
+import { FDSET, type ServerKind, serverKinds } from './monitor-servers.ts';
+import { compile, machine, median, Server } from './servers.ts';
 
 interface Test {
   /** Where client and server run. */
@@ -59,7 +60,7 @@ const { values } = parseArgs({
 const load = compile('qmp-load');
 const allCpus = `0-${cpus().length - 1}`;
 const dir = mkdtempSync(join(tmpdir(), 'fdset-bench-'));
-const servers: Server[] = [];
+const servers: Server<ServerKind>[] = [];
 try {
   for (const [index, kind] of serverKinds().entries()) servers.push(await Server.start(kind, join(dir, `${index}`)));
   const results = measureAll();
@@ -90,7 +91,7 @@ function add(results: Map<string, Result>, key: string, { rate, cost }: { rate: 
   results.set(key, result);
 }
 
-function measure(server: Server, { on, depth, carriers }: Test): { rate: number; cost: number } {
+function measure(server: Server<ServerKind>, { on, depth, carriers }: Test): { rate: number; cost: number } {
   const pinned = on === 'one CPU' ? '0' : allCpus;
   server.pin(pinned);
   const before = server.processorTime;
@@ -145,10 +146,6 @@ function print(results: ReadonlyMap<string, Result>, growth: readonly Growth[]):
   if (growth.length > 0) printGrowth(growth);
 }
 
-function machine(): string {
-  return `${cpus()[0]?.model}, ${availableParallelism()} CPUs, Linux ${release()}, Node ${process.versions.node}`;
-}
-
 type Row = Record<string, string | number>;
 
 function rateRow(results: ReadonlyMap<string, Result>, test: Test): Row {
@@ -200,8 +197,4 @@ function keyOf(server: string, { on, depth, carriers }: Test): string {
 
 function resultOf(results: ReadonlyMap<string, Result>, server: string, test: Test): Result {
   return results.get(keyOf(server, test)) ?? { rates: [], costs: [] };
-}
-
-function median(figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
 }
