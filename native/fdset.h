@@ -31,6 +31,7 @@ bool unix_diag_init(napi_env env, napi_value exports);
 bool file_facts_init(napi_env env, napi_value exports);
 bool fd_socket_init(napi_env env, napi_value exports);
 bool sandbox_init(napi_env env, napi_value exports);
+bool terminal_init(napi_env env, napi_value exports);
 
 // --- per-environment state ---
 

@@ -45,6 +45,7 @@ export {
 } from './io-pool.ts';
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
 export { fileFacts, sameDescription, type FileFacts, type FileType } from './file-facts.ts';
+export { setTerminalSignals } from './terminal.ts';
 export { unixSocketPeers } from './unix-diag.ts';
 export {
   SpawnError,

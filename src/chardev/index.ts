@@ -1,5 +1,11 @@
-// Character devices: what a monitor listens on. Read socket.ts first.
+// Character devices: what a monitor listens on. Read chardev.ts and null.ts first, then socket.ts; character-devices.ts
+// has those of a program by id, open.ts makes one as an option or chardev-add describes it.
 //
-// Source: QEMU's chardev/char-socket.c as seen from outside: qmp.md section 1.
-export { SocketChardev, type SocketAddress } from './socket.ts';
-export type { CharChannel, Chardev, CharFrontend } from './chardev.ts';
+// Source: QEMU's chardev/ as seen from outside: docs/reference/qmp.md section 1, docs/reference/chardev.md.
+export { SocketChardev, type SocketAddress, type SocketChardevOptions } from './socket.ts';
+export type { CharChannel, Chardev, CharFrontend, CharHandlers, ListedChardev, OpenChannel } from './chardev.ts';
+export { CharacterDevices } from './character-devices.ts';
+export { checkSocketOptions, flattenAddress, reconnectDelay, type ChardevContext } from './open.ts';
+export { chardevBackends } from './backends.ts';
+export { parseChardevOption } from './option.ts';
+export { RingbufChardev } from './ringbuf.ts';

@@ -1,9 +1,10 @@
-// How does a monitor listen? The server side of QEMU's chardev/char-socket.c (`server=on,wait=off`): one client at a
-// time; others wait in the backlog of the kernel and nothing they send is read before the first has gone.
-import { FdsetError } from '../errors.ts';
+// How does a monitor listen? The server side of QEMU's chardev/char-socket.c (`server=on`): one client at a time; others
+// wait in the backlog of the kernel and nothing they send is read before the first has gone.
 import type { OwnedFd } from '../fds/index.ts';
-import { adoptListener, listenInet, listenUnix, type Listener, openChannel } from '../socket/index.ts';
-import type { Chardev, CharFrontend } from './chardev.ts';
+import { adoptListener, listenInet, listenUnix, type Listener } from '../socket/index.ts';
+import type { CharFrontend, ListedChardev } from './chardev.ts';
+import { Connection } from './connection.ts';
+import { connectedName, type Described, describeListener, listeningName } from './filename.ts';
 
 /** Where a socket character device listens. */
 export type SocketAddress =
@@ -20,50 +21,69 @@ export type SocketAddress =
 export interface SocketChardevOptions {
   /** Whether whoever has connected may stay; the fd is lent. Default: everybody. */
   readonly accepts?: (connection: OwnedFd) => boolean;
+  /** How `filename` describes the address. Default: what the socket is bound to. */
+  readonly described?: Described;
 }
 
-/** A listening socket as a character device. */
-export class SocketChardev implements Chardev {
+/** A listening socket as a character device. It accepts from the start: who comes before the frontend waits for it. */
+export class SocketChardev implements ListedChardev {
   readonly id: string;
   readonly #listener: Listener;
   readonly #accepts: (connection: OwnedFd) => boolean;
-  #frontend: CharFrontend | undefined;
+  readonly #described: Described;
+  readonly #connection: Connection;
+  /** What the connection is called. */
+  #peers = '';
+  #firstClient: () => void = () => undefined;
   #closed = false;
 
   /** @throws SystemError the socket cannot be bound, or the fd is not a listening socket */
-  constructor(id: string, address: SocketAddress, { accepts = () => true }: SocketChardevOptions = {}) {
+  constructor(id: string, address: SocketAddress, { accepts = () => true, described }: SocketChardevOptions = {}) {
     this.id = id;
     this.#accepts = accepts;
     this.#listener = listen(address);
-    this.#listener.pause();
+    this.#described = described ?? describeListener(this.#listener.address);
+    this.#connection = new Connection(id, () => {
+      if (!this.#closed) this.#listener.resume();
+    });
+    this.#listener.onConnection = (fd) => this.#accepted(fd);
+  }
+
+  get filename(): string {
+    return this.#connection.present ? this.#peers : listeningName(this.#described);
+  }
+
+  get attached(): boolean {
+    return this.#connection.attached;
   }
 
   attach(frontend: CharFrontend): void {
-    if (this.#frontend !== undefined)
-      throw new FdsetError('ERR_FDSET_CHARDEV', `chardev '${this.id}' is already in use`);
-    this.#frontend = frontend;
-    this.#listener.onConnection = (fd) => this.#accepted(fd, frontend);
-    this.#listener.resume();
+    this.#connection.attach(frontend);
+  }
+
+  /** Fulfilled when there is a client; where the device is closed first, never. */
+  untilConnected(): Promise<void> {
+    if (this.#connection.present) return Promise.resolve();
+    return new Promise((resolve) => (this.#firstClient = resolve));
+  }
+
+  yank(): void {
+    this.#connection.end();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#listener.close();
+    this.#connection.drop();
   }
 
-  #accepted(fd: OwnedFd, frontend: CharFrontend): void {
+  #accepted(fd: OwnedFd): void {
     if (!this.#accepts(fd)) return fd.close();
     this.#listener.pause();
-    frontend.connected((handlers) =>
-      openChannel(fd, {
-        ...handlers,
-        close: (channel, error) => {
-          handlers.close?.(channel, error);
-          if (!this.#closed) this.#listener.resume();
-        },
-      }),
-    );
+    this.#peers = connectedName(fd.fd, 'server');
+    this.#firstClient();
+    this.#connection.take(fd);
   }
 }
 

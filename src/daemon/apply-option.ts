@@ -1,16 +1,14 @@
 // What does each option of the storage daemon do? The options that are carried out in order, one function each. A
 // failure has the same text as the QMP command that does the same.
-import { type Chardev, SocketChardev } from '../chardev/index.ts';
+import { chardevBackends } from '../chardev/index.ts';
 import { FdsetError } from '../errors.ts';
 import type { OwnedFd } from '../fds/index.ts';
 import { Monitor } from '../monitor/index.ts';
-import { addFdOptions, asInt64, chardevOptions, parseQemuOpts, visitOption } from '../qapi/index.ts';
+import { addFdOptions, asInt64, parseQemuOpts, visitOption } from '../qapi/index.ts';
 import { BlockdevOptions } from '../qapi/schema/blockdev-options.ts';
 import { BlockExportOptions, NbdServerOptions } from '../qapi/schema/block-export.ts';
 import { MonitorOptions } from '../qapi/schema/control.ts';
-import type { SocketAddress } from '../qapi/schema/sockets.ts';
 import { startNbdServer } from './commands/nbd.ts';
-import { listenOn } from './listen-address.ts';
 import { withOptionText } from './option-text.ts';
 import type { Option, OptionName } from './options.ts';
 import type { StorageDaemon } from './storage-daemon.ts';
@@ -52,33 +50,16 @@ function addFd(daemon: StorageDaemon, value: string): void {
 }
 
 async function addChardev(daemon: StorageDaemon, text: string): Promise<void> {
-  const { id, values } = parseQemuOpts(chardevOptions, text);
-  if (id === undefined) throw optionError('chardev: no id specified');
-  if (daemon.chardevs.has(id)) {
-    throw optionError(`attempt to add duplicate property '${id}' to object (type 'container')`);
-  }
-  daemon.chardevs.set(id, await makeChardev(daemon, id, values));
+  const warnings = await daemon.chardevs.addByOption(text, (str) => inheritedSocket(daemon, str));
+  if (warnings === undefined) throw optionError(`the kinds of devices are ${chardevBackends.join(', ')}`);
+  for (const warning of warnings)
+    process.stderr.write(`fdset-storage-daemon: --chardev ${text}: warning: ${warning}\n`);
 }
 
-type ChardevValues = ReturnType<typeof parseQemuOpts<(typeof chardevOptions)['options']>>['values'];
-
-async function makeChardev(daemon: StorageDaemon, id: string, values: ChardevValues): Promise<Chardev> {
-  if (values.backend === undefined) throw optionError('chardev: "' + id + '" missing backend');
-  if (values.backend !== 'socket') {
-    throw optionError(`chardev backend '${values.backend}' is not there yet: use socket with a path or fd`);
-  }
-  if (values.server !== true) throw optionError('a connecting socket is not there yet: give server=on');
-  if (values.wait !== false) throw optionError('waiting for a client at the start is not there yet: give wait=off');
-  const takeFd = (str: string): OwnedFd => daemon.inheritedFds.take(Number(str));
-  const listener = await listenOn(chardevAddress(values), takeFd);
-  return new SocketChardev(id, { listener }, { accepts: daemon.accepts });
-}
-
-function chardevAddress({ path, fd, host, abstract }: ChardevValues): SocketAddress {
-  if (path !== undefined) return { type: 'unix', path, abstract };
-  if (fd !== undefined) return { type: 'fd', str: fd };
-  if (host !== undefined) throw optionError('a TCP monitor is not there yet: use path or fd');
-  throw optionError('one of path and fd is needed');
+function inheritedSocket(daemon: StorageDaemon, str: string): OwnedFd {
+  if (!/^\d{1,9}$/.test(str)) throw optionError(`Unable to parse FD number ${str}`);
+  if (Number(str) <= 2) throw optionError(`File descriptor '${str}' is not a socket`);
+  return daemon.inheritedFds.take(Number(str));
 }
 
 function addMonitor(daemon: StorageDaemon, text: string): void {

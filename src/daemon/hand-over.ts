@@ -1,14 +1,17 @@
 // What does the starter do for a daemon that cannot open or bind anything? It carries out the part of each option that
 // needs a path or an address, and hands the daemon the fd: `path=/run/qmp.sock` becomes `fd=4`. The daemon sees options
 // of the same kind, only with numbers in them.
+import { isatty } from 'node:tty';
+
 import type { FdMapping } from '../addon/index.ts';
-import { listInheritedFds } from '../fds/index.ts';
-import { addFdOptions, chardevOptions, parseQemuOpts, visitOption } from '../qapi/index.ts';
+import { checkSocketOptions, flattenAddress, parseChardevOption, reconnectDelay } from '../chardev/index.ts';
+import { FdsetError } from '../errors.ts';
+import { listInheritedFds, type OwnedFd } from '../fds/index.ts';
+import { addFdOptions, parseQemuOpts, visitOption } from '../qapi/index.ts';
 import { NbdServerOptions } from '../qapi/schema/block-export.ts';
 import type { SocketAddress } from '../qapi/schema/sockets.ts';
-import type { Listener } from '../socket/index.ts';
+import { connectTo, type Listener, listenOn } from '../socket/index.ts';
 import type { InheritedFds } from './inherited-fds.ts';
-import { listenOn } from './listen-address.ts';
 import type { CommandLine, Option } from './options.ts';
 import { withOptionText } from './option-text.ts';
 
@@ -17,6 +20,10 @@ export interface HandOver {
   readonly args: readonly string[];
   /** Borrowed from the listeners here and from the inherited fds. */
   readonly fds: readonly FdMapping[];
+  /** What becomes its standard input, where a device uses that; borrowed. */
+  readonly stdin: number | undefined;
+  /** Closes what only the daemon is to have, once it has it: connections. */
+  readonly handedOver: () => void;
   /** Closes the sockets here and removes their files. */
   readonly close: () => void;
 }
@@ -33,7 +40,13 @@ export async function handOver(commandLine: CommandLine, inherited: InheritedFds
     for (const option of commandLine.inOrder) {
       args.push(`--${option.name}`, await withOptionText(option, () => carrier.rewrite(option)));
     }
-    return { args, fds: carrier.fds, close: () => carrier.close() };
+    return {
+      args,
+      fds: carrier.fds,
+      stdin: carrier.stdin,
+      handedOver: () => carrier.closeConnections(),
+      close: () => carrier.close(),
+    };
   } catch (error) {
     carrier.close();
     throw error;
@@ -42,8 +55,10 @@ export async function handOver(commandLine: CommandLine, inherited: InheritedFds
 
 class Carrier {
   readonly fds: FdMapping[] = [];
+  stdin: number | undefined;
   readonly #inherited: InheritedFds;
   readonly #listeners: Listener[] = [];
+  readonly #connections: OwnedFd[] = [];
 
   constructor(inherited: InheritedFds) {
     this.#inherited = inherited;
@@ -71,16 +86,38 @@ class Carrier {
   }
 
   async #passChardev(text: string): Promise<string> {
-    const { id, values } = parseQemuOpts(chardevOptions, text);
-    const { backend, path, abstract, fd, server, wait } = values;
-    if (backend !== 'socket' || id === undefined || server !== true) return text;
-    if (fd !== undefined && path === undefined) {
-      this.#passInherited(Number(fd));
+    const option = parseChardevOption(text);
+    if (option?.backend.type === 'stdio') this.#passStdin();
+    if (option?.backend.type !== 'socket') return text;
+    const { id, backend } = option;
+    const { addr, server, wait } = backend.data;
+    if (addr.type === 'fd') {
+      if (/^\d{1,9}$/.test(addr.data.str) && Number(addr.data.str) > 2) this.#passInherited(Number(addr.data.str));
       return text;
     }
-    if (path === undefined) return text;
-    const number = await this.#bind({ type: 'unix', path, ...(abstract !== undefined && { abstract }) });
-    return `socket,id=${id},fd=${number},server=on,wait=${wait === false ? 'off' : 'on'}`;
+    checkSocketOptions(backend.data);
+    if (reconnectDelay(backend.data) > 0) {
+      const message = 'a daemon in the sandbox cannot connect again: let it listen, or leave reconnect-ms out';
+      throw new FdsetError('ERR_FDSET_OPTION', message);
+    }
+    const address = flattenAddress(addr);
+    const number = server === true ? await this.#bind(address) : await this.#connect(address);
+    return `socket,id=${id},fd=${number}${server === true ? `,server=on,wait=${wait === true ? 'on' : 'off'}` : ''}`;
+  }
+
+  /** A connection that the daemon could not make again. */
+  async #connect(address: SocketAddress): Promise<number> {
+    const socket = await connectTo(address, (str) => this.#inherited.take(Number(str)));
+    this.#connections.push(socket);
+    return this.#hand(socket.fd);
+  }
+
+  #passStdin(): void {
+    if (isatty(0)) {
+      const message = 'a daemon in the sandbox gets no terminal: give it a pipe, a socket or --sandbox off';
+      throw new FdsetError('ERR_FDSET_OPTION', message);
+    }
+    this.stdin = 0;
   }
 
   async #passNbdServer(text: string): Promise<string> {
@@ -103,8 +140,12 @@ class Carrier {
   async #bind(address: SocketAddress): Promise<number> {
     const listener = await listenOn(address, (str) => this.#inherited.take(Number(str)));
     this.#listeners.push(listener);
+    return this.#hand(listener.fd);
+  }
+
+  #hand(fd: number): number {
     const childFd = this.#freeNumber();
-    this.fds.push({ fd: listener.fd, childFd });
+    this.fds.push({ fd, childFd });
     return childFd;
   }
 
@@ -116,7 +157,12 @@ class Carrier {
     return number;
   }
 
+  closeConnections(): void {
+    for (const connection of this.#connections.splice(0)) connection.close();
+  }
+
   close(): void {
     for (const listener of this.#listeners) listener.close();
+    this.closeConnections();
   }
 }

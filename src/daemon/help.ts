@@ -9,7 +9,8 @@ has to be made before another one uses it.
   -V, --version           show the version and exit
   --blockdev DEFINITION   add a block node: [driver=]DRIVER,node-name=NAME[,KEY=VALUE]... or a JSON object
                           drivers: file, host_device, raw, null-co
-  --chardev DEFINITION    socket,id=ID,path=PATH,server=on,wait=off   or fd=N for an inherited listening socket
+  --chardev DEFINITION    socket,id=ID,path=PATH|host=HOST,port=PORT|fd=N[,server=on[,wait=off]][,reconnect-ms=N]
+                          stdio,id=ID[,signal=off]   null,id=ID   ringbuf,id=ID[,size=N]
   --monitor DEFINITION    [chardev=]ID[,pretty=on|off]: a QMP monitor on a character device
   --nbd-server DEFINITION addr.type=unix,addr.path=PATH | addr.type=inet,addr.host=HOST,addr.port=PORT |
                           addr.type=fd,addr.str=N   [,max-connections=N][,handshake-max-seconds=N]

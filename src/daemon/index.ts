@@ -5,6 +5,6 @@
 // Source: QEMU's storage-daemon/, docs/reference/storage-daemon.md.
 export { storageDaemonMain, daemonScript } from './main.ts';
 export { startDaemon, type DaemonStart, type StartedDaemon } from './starter.ts';
-export { listenOn, type TakeFd } from './listen-address.ts';
+export { listenOn, type TakeFd } from '../socket/index.ts';
 export { describeSandbox, type SandboxReport } from './sandbox-report.ts';
 export { sandboxModes, type SandboxMode } from './sandbox-order.ts';

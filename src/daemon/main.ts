@@ -116,8 +116,15 @@ async function runStarter(commandLine: CommandLine, mode: SandboxMode): Promise<
     const passed = commandLine.first
       .filter(({ name }) => name === 'allow-uid' || name === 'compat')
       .flatMap(({ name, value }) => [`--${name}`, value]);
-    daemon = startDaemon({ mode, script: daemonScript, args: [...handed.args, ...passed], fds: handed.fds });
+    daemon = startDaemon({
+      mode,
+      script: daemonScript,
+      args: [...handed.args, ...passed],
+      fds: handed.fds,
+      stdin: handed.stdin,
+    });
     inherited.close();
+    handed.handedOver();
     process.stderr.write(`fdset-storage-daemon: ${describeSandbox(await daemon.ready)}\n`);
     const pidFile = lastValue(commandLine, 'pidfile');
     if (pidFile !== undefined) removePidFile = writePidFile(pidFile);

@@ -21,6 +21,11 @@ export interface RunOptions {
   readonly onReady: () => void;
 }
 
+/** As QEMU's error_report. */
+function report(message: string): void {
+  process.stderr.write(`fdset-storage-daemon: ${message}\n`);
+}
+
 /**
  * Runs a storage daemon in this process.
  *
@@ -31,17 +36,27 @@ export async function runDaemon(
   { profile, sandbox, inheritedFds, onReady }: RunOptions,
 ): Promise<void> {
   const accepts = peerFilter(commandLine);
+  let over = false;
   let end!: () => void;
-  const ended = new Promise<void>((resolve) => (end = resolve));
+  const ended = new Promise<void>((resolve) => {
+    end = () => {
+      over = true;
+      resolve();
+    };
+  });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, end);
   // A daemon without a socket runs, too, and so does one whose first option waits for a file.
   const alive = setInterval(() => {}, longestDelay);
-  const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, onQuit: end });
+  const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, report, onQuit: end });
   // Clients of the first monitor wait: no command comes between two options, as in qemu-storage-daemon.
   daemon.shared.dispatcher.hold();
   try {
-    for (const option of commandLine.inOrder) await applyOption(daemon, option);
+    // One that waits for its first client is not waited for once the daemon is to end.
+    for (const option of commandLine.inOrder) {
+      await Promise.race([applyOption(daemon, option), ended]);
+      if (over) return;
+    }
     daemon.inheritedFds.close();
     onReady();
     daemon.shared.dispatcher.release();

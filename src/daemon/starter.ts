@@ -36,8 +36,10 @@ export interface DaemonStart {
   /** The daemon's module: a file of this package, absolute. */
   readonly script: string;
   readonly args: readonly string[];
-  /** Handed on, with numbers from 3 up. Standard input is /dev/null. */
+  /** Handed on, with numbers from 3 up. */
   readonly fds: readonly FdMapping[];
+  /** Borrowed; default /dev/null. */
+  readonly stdin?: number | undefined;
   /** Default: 1 and 2 of this process. A terminal is not handed on but written to by this process. */
   readonly stdout?: number;
   readonly stderr?: number;
@@ -73,7 +75,7 @@ export function startDaemon(start: DaemonStart): StartedDaemon {
   try {
     const reportFd = Math.max(2, ...start.fds.map(({ childFd }) => childFd)) + 1;
     const fds = [
-      { fd: open(openSync('/dev/null', 'r')), childFd: 0 },
+      { fd: start.stdin ?? open(openSync('/dev/null', 'r')), childFd: 0 },
       { fd: output(start.stdout ?? 1), childFd: 1 },
       { fd: output(start.stderr ?? 2), childFd: 2 },
       ...start.fds,

@@ -1,7 +1,7 @@
 // What does a storage daemon consist of? Fd sets, block nodes, exports and monitors, made as its options and QMP
 // commands say, and taken down in the reverse order. As QEMU's storage-daemon/qemu-storage-daemon.c.
 import { BlockGraph, fileOpener } from '../block/index.ts';
-import type { Chardev } from '../chardev/index.ts';
+import { CharacterDevices } from '../chardev/index.ts';
 import { FdsetTable, type OwnedFd } from '../fds/index.ts';
 import {
   CommandRegistry,
@@ -9,11 +9,13 @@ import {
   type Monitor,
   type MonitorShared,
   type Profile,
+  registerCharCommands,
   registerControlCommands,
   registerFdCommands,
   registerIntrospectCommands,
   registerJobCommands,
   registerLedgerCommands,
+  registerYankCommands,
 } from '../monitor/index.ts';
 import { BlockExports } from './block-exports.ts';
 import { registerBlockCommands } from './commands/block.ts';
@@ -33,15 +35,16 @@ export interface StorageDaemonOptions {
   readonly inheritedFds: InheritedFds;
   /** Whether whoever has connected may stay. The fd is lent. */
   readonly accepts: (connection: OwnedFd) => boolean;
+  /** Where a sentence for the user goes. */
+  readonly report: (message: string) => void;
 }
 
 export class StorageDaemon {
   readonly fdsets: FdsetTable;
   /** What was handed over at the start and the options have not given away yet. */
   readonly inheritedFds: InheritedFds;
-  readonly accepts: StorageDaemonOptions['accepts'];
   readonly registry = new CommandRegistry();
-  readonly chardevs = new Map<string, Chardev>();
+  readonly chardevs: CharacterDevices;
   readonly monitors: Monitor[] = [];
   readonly shared: MonitorShared;
   readonly graph: BlockGraph;
@@ -50,7 +53,7 @@ export class StorageDaemon {
 
   constructor(options: StorageDaemonOptions) {
     this.inheritedFds = options.inheritedFds;
-    this.accepts = options.accepts;
+    this.chardevs = new CharacterDevices({ accepts: options.accepts, report: options.report });
     this.fdsets = new FdsetTable(options.profile.fdsets);
     this.shared = createMonitorShared(this.registry, options.profile);
     this.shared.clients.onChange = (count) => this.fdsets.setMonitorClients(count);
@@ -74,6 +77,8 @@ export class StorageDaemon {
       exportsByHolder: () => this.exports.byFileHolder(),
       onWarning: (text) => process.stderr.write(`fdset-storage-daemon: warning: ${text}\n`),
     });
+    registerCharCommands(this.registry, this.chardevs);
+    registerYankCommands(this.registry, this.chardevs);
     registerBlockCommands(this.registry, this.graph);
     registerExportCommands(this.registry, this.exports);
     registerNbdCommands(this.registry, this.exports, this.inheritedFds);
@@ -90,7 +95,7 @@ export class StorageDaemon {
     await this.exports.shutDown();
     await this.graph.close();
     await Promise.all(this.monitors.map((monitor) => monitor.close()));
-    for (const chardev of this.chardevs.values()) chardev.close();
+    this.chardevs.close();
     this.fdsets[Symbol.dispose]();
     this.inheritedFds.close();
   }

@@ -18,6 +18,8 @@ export {
   type RegisteredCommand,
 } from './registry.ts';
 export { registerFdCommands } from './commands/fds.ts';
+export { registerCharCommands } from './commands/char.ts';
+export { registerYankCommands } from './commands/yank.ts';
 export { registerControlCommands, type ControlOptions } from './commands/control.ts';
 export { registerIntrospectCommands } from './commands/introspect.ts';
 export { registerLedgerCommands, type LedgerOptions } from './commands/ledger.ts';

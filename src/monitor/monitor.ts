@@ -1,7 +1,6 @@
 // What is a monitor? A server of QMP on one character device: one session at a time, and what outlives the session.
-import type { CharChannel, CharFrontend, Chardev } from '../chardev/index.ts';
+import type { CharFrontend, Chardev, OpenChannel } from '../chardev/index.ts';
 import { NamedFds } from '../fds/index.ts';
-import type { ChannelHandlers } from '../socket/index.ts';
 import { MonitorClients } from './clients.ts';
 import { Dispatcher } from './dispatch.ts';
 import { MonitorEvents } from './events.ts';
@@ -65,7 +64,7 @@ export class Monitor implements CharFrontend {
   }
 
   /** A client has come: for the character device. */
-  connected(open: (handlers: ChannelHandlers) => CharChannel): void {
+  connected(open: OpenChannel): void {
     const { registry, dispatcher, events, requestedEvents, profile, clients } = this.#shared;
     clients.came();
     this.#session = new Session(

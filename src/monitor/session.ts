@@ -13,12 +13,12 @@
 // Reading pauses while the session is stalled (the client leaves its replies unread), while as many requests wait as the
 // queue admits (one; eight with OOB), and without OOB while a command of this session runs.
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
-import type { CharChannel } from '../chardev/index.ts';
+import type { CharChannel, OpenChannel } from '../chardev/index.ts';
 import { FdsetError } from '../errors.ts';
 import type { FdOrigin, NamedFds, OwnedFd } from '../fds/index.ts';
 import { JsonParseError, JsonStreamer, type JsonValue, type WriteJsonOptions } from '../json/index.ts';
 import { encodeError, encodeReturn, greeting, parseRequest, QmpRequestError, type QmpVersion } from '../qmp/index.ts';
-import type { ChannelHandlers, PeerCredentials } from '../socket/index.ts';
+import type { PeerCredentials } from '../socket/index.ts';
 import { type Dispatcher, dispatch, type InLine } from './dispatch.ts';
 import type { EventSink } from './events.ts';
 import { OOB_QUEUE_LENGTH, RequestQueue } from './oob.ts';
@@ -79,7 +79,7 @@ export class Session implements CommandContext, InLine, EventSink {
   #lastReplyTimer: NodeJS.Timeout | undefined;
 
   /** @param open makes the channel over the connection, with the handlers given */
-  constructor(options: SessionOptions, open: (handlers: ChannelHandlers) => CharChannel) {
+  constructor(options: SessionOptions, open: OpenChannel) {
     this.monitorId = options.monitorId;
     this.namedFds = options.namedFds;
     this.pretty = options.pretty;
@@ -148,6 +148,7 @@ export class Session implements CommandContext, InLine, EventSink {
 
   /** Starts the next request in order. */
   takeTurn(): boolean {
+    if (this.#channel.destroyed) this.#queue.clear();
     const next = this.#queue.shift();
     if (next === undefined) return false;
     this.#execute(next.value, next.end);
@@ -167,7 +168,8 @@ export class Session implements CommandContext, InLine, EventSink {
   }
 
   #read(value: JsonValue | JsonParseError, end: number): void {
-    if (this.#phase !== 'open') return;
+    // What stands behind the command that has ended the connection, in the same read, does not run.
+    if (this.#phase !== 'open' || this.#channel.destroyed) return;
     if (this.#queue.length === 0 && this.#options.dispatcher.free && !this.#stalled) {
       this.#execute(value, end);
       return;

@@ -32,7 +32,7 @@ export interface ConnectOptions {
  * @throws SystemError ENOENT, ECONNREFUSED, EACCES …; FdsetError `ERR_FDSET_CONNECT_TIMEOUT`
  */
 export async function connectUnix(path: string, options: ConnectOptions = {}): Promise<OwnedFd> {
-  return withDeadline(path, options, (signal) => connectTo(unixSockaddr(path), signal));
+  return withDeadline(path, options, (signal) => connectSockaddr(unixSockaddr(path), signal));
 }
 
 /**
@@ -46,7 +46,7 @@ export async function connectInet(host: string, port: number, options: ConnectOp
     for (const address of await abortable(addressesOf(host), signal)) {
       signal.throwIfAborted();
       try {
-        return await connectTo(inetSockaddr(address, port), signal);
+        return await connectSockaddr(inetSockaddr(address, port), signal);
       } catch (error) {
         signal.throwIfAborted();
         failure = error;
@@ -91,7 +91,12 @@ async function withDeadline(
   }
 }
 
-async function connectTo(address: Buffer, signal: AbortSignal): Promise<OwnedFd> {
+/**
+ * Connects to a struct sockaddr.
+ * @returns a non-blocking stream socket, owned by the caller
+ * @throws SystemError ECONNREFUSED …; the signal's reason
+ */
+export async function connectSockaddr(address: Buffer, signal: AbortSignal): Promise<OwnedFd> {
   const fd = new OwnedFd(socketMake(address));
   try {
     for (;;) {

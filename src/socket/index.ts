@@ -12,5 +12,6 @@ export {
   type ListenUnixOptions,
 } from './listener.ts';
 export { connectInet, connectUnix, type ConnectOptions } from './connect.ts';
+export { connectTo, listenOn, type TakeFd } from './qemu-sockets.ts';
 export { formatAddress, type InetSocketAddress, type SocketAddress, type UnixSocketAddress } from './address.ts';
 export type { PeerCredentials } from '../addon/index.ts';

@@ -56,6 +56,10 @@ export class DisturbedChannel implements CharChannel {
     return this.#channel.bufferedBytes;
   }
 
+  get destroyed(): boolean {
+    return this.#channel.destroyed;
+  }
+
   write(data: string | Uint8Array): boolean {
     if (this.#cut) return true;
     const message = parseJson(data);

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SystemError } from '../../src/addon/index.ts';
 import { type CharChannel, type CharFrontend, SocketChardev } from '../../src/chardev/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
@@ -98,6 +99,45 @@ suite('a socket character device', () => {
     const client = await QmpConnection.open(path);
     assert.equal(await client.read(1), '{"hello": 1}\r\n');
     client.close();
+  });
+
+  test('keeps the client that comes before the frontend', async () => {
+    chardev = makeChardev({ path });
+    assert.equal(chardev.filename, `disconnected:unix:${path},server=on`);
+    const client = await QmpConnection.open(path);
+    await chardev.untilConnected();
+    assert.equal(chardev.filename, `unix:${path},server=on`);
+    chardev.attach(greeter);
+    assert.equal(await client.read(1), '{"hello": 1}\r\n');
+    client.close();
+  });
+
+  test('goes on listening when a channel cannot be opened', async () => {
+    let refusals = 0;
+    chardev = makeChardev({ path });
+    chardev.attach({
+      connected: (open) => {
+        if (refusals++ === 0) throw new SystemError(constants.errno.ENOMEM, 'epoll_ctl');
+        greeter.connected(open);
+      },
+    });
+    const refused = await QmpConnection.open(path);
+    await refused.readEnd();
+    const client = await QmpConnection.open(path);
+    assert.equal(await client.read(1), '{"hello": 1}\r\n');
+    refused.close();
+    client.close();
+  });
+
+  test('is yanked: the client goes, the next one comes', async () => {
+    serve({ path });
+    const [one, two] = [await QmpConnection.open(path), await QmpConnection.open(path)];
+    await one.read(1);
+    chardev?.yank();
+    await one.readEnd();
+    assert.equal(await two.read(1), '{"hello": 2}\r\n');
+    one.close();
+    two.close();
   });
 
   test('has one frontend', () => {

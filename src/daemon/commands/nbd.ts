@@ -1,4 +1,5 @@
 // Starting and stopping the NBD server: nbd-server-start, nbd-server-stop, and the option --nbd-server.
+import { flattenAddress } from '../../chardev/index.ts';
 import { FdsetError } from '../../errors.ts';
 import type { CommandContext, CommandRegistry } from '../../monitor/index.ts';
 import {
@@ -6,14 +7,13 @@ import {
   nbdServerStop,
   type NbdServerOptions as NbdServerOption,
 } from '../../qapi/schema/block-export.ts';
-import type { SocketAddress, SocketAddressLegacy } from '../../qapi/schema/sockets.ts';
+import { listenOn, type TakeFd } from '../../socket/index.ts';
 import type { BlockExports } from '../block-exports.ts';
 import type { InheritedFds } from '../inherited-fds.ts';
-import { listenOn, type TakeFd } from '../listen-address.ts';
 
 export function registerNbdCommands(registry: CommandRegistry, exports: BlockExports, inherited: InheritedFds): void {
   registry.register(nbdServerStart, ({ addr, ...options }, context) =>
-    startNbdServer(exports, { ...options, addr: flatten(addr) }, namedOrInherited(context, inherited)),
+    startNbdServer(exports, { ...options, addr: flattenAddress(addr) }, namedOrInherited(context, inherited)),
   );
   registry.register(nbdServerStop, () => exports.stopServer());
 }
@@ -35,10 +35,6 @@ export async function startNbdServer(exports: BlockExports, options: NbdServerOp
     maxConnections: options['max-connections'],
     handshakeMaxSeconds: options['handshake-max-seconds'],
   });
-}
-
-function flatten(addr: SocketAddressLegacy): SocketAddress {
-  return { type: addr.type, ...addr.data } as SocketAddress;
 }
 
 /** A string of digits is the number of an fd of the process, anything else a name of getfd. */

@@ -8,6 +8,20 @@ export type ChardevInfo = Infer<typeof ChardevInfo>;
 
 export const queryChardev = command('query-chardev', { returns: array(ChardevInfo) });
 
+export const ChardevBackendInfo = struct('ChardevBackendInfo', { name: str });
+export const queryChardevBackends = command('query-chardev-backends', { returns: array(ChardevBackendInfo) });
+
+/** How bytes are written as a string. */
+export const DataFormat = enumeration('DataFormat', ['utf8', 'base64']);
+
+export const ringbufWrite = command('ringbuf-write', {
+  data: { device: str, data: str, format: optional(DataFormat) },
+});
+export const ringbufRead = command('ringbuf-read', {
+  data: { device: str, size: int, format: optional(DataFormat) },
+  returns: str,
+});
+
 export const ChardevCommon = struct('ChardevCommon', { logfile: optional(str), logappend: optional(bool) });
 
 const common = { base: ChardevCommon };
@@ -125,4 +139,12 @@ export const chardevAdd = command('chardev-add', {
   returns: ChardevReturn,
 });
 
+/** Gives a device another backend. */
+export const chardevChange = command('chardev-change', {
+  data: { id: str, backend: ChardevBackend },
+  returns: ChardevReturn,
+});
+
 export const chardevRemove = command('chardev-remove', { data: { id: str } });
+
+export const chardevSendBreak = command('chardev-send-break', { data: { id: str } });

@@ -13,6 +13,7 @@ export * from './block-export.ts';
 export * from './job.ts';
 export * from './transaction.ts';
 export * from './char.ts';
+export * from './yank.ts';
 export * from './qom.ts';
 export * from './common.ts';
 export * from './x-sandbox.ts';

@@ -1,0 +1,62 @@
+// The commands of QEMU's qapi/char.json. What they do to the devices is in src/chardev/character-devices.ts.
+import { chardevBackends, type CharacterDevices, RingbufChardev } from '../../chardev/index.ts';
+import { FdsetError } from '../../errors.ts';
+import {
+  chardevAdd,
+  chardevChange,
+  chardevRemove,
+  chardevSendBreak,
+  queryChardev,
+  queryChardevBackends,
+  ringbufRead,
+  ringbufWrite,
+} from '../../qapi/schema/char.ts';
+import type { TakeFd } from '../../socket/index.ts';
+import type { CommandContext, CommandRegistry } from '../registry.ts';
+
+/** @param devices what the commands change; the registry's program owns them */
+export function registerCharCommands(registry: CommandRegistry, devices: CharacterDevices): void {
+  registry.register(queryChardev, () => devices.query());
+  registry.register(queryChardevBackends, () => chardevBackends.map((name) => ({ name })));
+  registry.register(chardevAdd, async ({ id, backend }, context) => {
+    await devices.add(id, backend, namedFd(context));
+    return {};
+  });
+  registry.register(chardevChange, async ({ id, backend }, context) => {
+    await devices.change(id, backend, namedFd(context));
+    return {};
+  });
+  registry.register(chardevRemove, ({ id }) => devices.remove(id));
+  registry.register(chardevSendBreak, ({ id }) => {
+    if (devices.get(id) === undefined) throw charError(`Chardev '${id}' not found`);
+  });
+  registry.register(ringbufWrite, ({ device, data, format }) => {
+    const bytes = format === 'base64' ? decodeBase64(data) : Buffer.from(data);
+    findRingbuf(devices, device).write(bytes);
+  });
+  registry.register(ringbufRead, ({ device, size, format }) => {
+    const ringbuf = findRingbuf(devices, device);
+    if (size <= 0) throw charError('size must be greater than zero');
+    return ringbuf.read(Number(size)).toString(format === 'base64' ? 'base64' : 'utf8');
+  });
+}
+
+function namedFd(context: CommandContext): TakeFd {
+  return (name) => context.namedFds.take(name);
+}
+
+function findRingbuf(devices: CharacterDevices, id: string): RingbufChardev {
+  const device = devices.get(id);
+  if (device === undefined) throw charError(`Device '${id}' not found`);
+  if (!(device instanceof RingbufChardev)) throw charError(`${id} is not a ringbuf device`);
+  return device;
+}
+
+function decodeBase64(text: string): Buffer {
+  if (!/^[A-Za-z0-9+/=\n]*$/.test(text)) throw charError('Base64 data contains invalid characters');
+  return Buffer.from(text, 'base64');
+}
+
+function charError(message: string): FdsetError {
+  return new FdsetError('ERR_FDSET_CHARDEV', message);
+}
