@@ -29,11 +29,16 @@ function storageDaemons(): ImageServer[] {
 }
 
 function daemonOptions(socket: string, image: string, fileOptions: string): string[] {
+  const server = `addr.type=unix,addr.path=${socket},max-connections=0`;
   return [
-    ...['--blockdev', `driver=file,node-name=file,filename=${image}${fileOptions}`],
-    ...['--blockdev', 'driver=raw,node-name=disk,file=file'],
-    ...['--nbd-server', `addr.type=unix,addr.path=${socket},max-connections=0`],
-    ...['--export', 'nbd,id=disk,node-name=disk,name=disk,writable=on'],
+    '--blockdev',
+    `driver=file,node-name=file,filename=${image}${fileOptions}`,
+    '--blockdev',
+    'driver=raw,node-name=disk,file=file',
+    '--nbd-server',
+    server,
+    '--export',
+    'nbd,id=disk,node-name=disk,name=disk,writable=on',
   ];
 }
 
