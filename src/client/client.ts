@@ -16,6 +16,25 @@ import { closedError, timeoutError } from './client-error.ts';
 import { establish } from './establish.ts';
 import { EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
 import { plainObject } from './plain.ts';
+import {
+  addFd,
+  type AddedFd,
+  type AddFdOptions,
+  closeFd,
+  type Executor,
+  type FdSet,
+  type FdsetOwner,
+  getFd,
+  type OpenFdSet,
+  type PassOptions,
+  queryFdsets,
+  removeFd,
+  type SetId,
+  withFdset,
+} from './files.ts';
+import { type JobArguments, type JobClient, type JobProgress, runJob, type RunJobOptions } from './jobs.ts';
+import { listenFor, QmpListener, type QmpListenOptions } from './listen.ts';
+import type { QmpFile } from './passed-file.ts';
 import { madeAt, type CallSite } from './qmp-error.ts';
 import { type ReconnectOptions, reconnect } from './reconnect.ts';
 import type { SchemaInfo } from './schema-info.ts';
@@ -24,11 +43,13 @@ import { type Connector, connectorOf, type QmpTarget } from './target.ts';
 import type {
   AnyEvent,
   AnySchema,
+  CommandArguments,
   CommandName,
   CommandResult,
   EventName,
   EventOf,
   ExecuteParameters,
+  QmpArguments,
   QmpEvent,
   QmpSchemaTypes,
 } from './typed.ts';
@@ -114,8 +135,23 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
     return QmpClient.over(connectorOf(target), options);
   }
 
-  /** For this folder: connects with a connector. */
-  static async over<S extends QmpSchemaTypes>(connector: Connector, options: QmpClientOptions): Promise<QmpClient<S>> {
+  /**
+   * Listens for a server that connects out, such as QEMU with `-chardev socket,…,server=off`: on a Unix socket or TCP.
+   *
+   * @throws SystemError EADDRINUSE, EACCES …
+   */
+  static listen<S extends QmpSchemaTypes = AnySchema>(
+    address: string | { readonly host: string; readonly port: number },
+    options: QmpListenOptions = {},
+  ): QmpListener<QmpClient<S>> {
+    return new QmpListener(listenFor(address, options), (fd) => QmpClient.connect<S>(fd, options));
+  }
+
+  /** Connects with a connector. */
+  private static async over<S extends QmpSchemaTypes>(
+    connector: Connector,
+    options: QmpClientOptions,
+  ): Promise<QmpClient<S>> {
     if (options.reconnect && !connector.repeatable) throw new TypeError('this target cannot be connected to again');
     const client = new QmpClient<S>(connector, options);
     await client.#connect(options.signal);
@@ -211,16 +247,139 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
 
   async #askSchema(): Promise<readonly SchemaInfo[]> {
     try {
-      return (await this.#run('query-qmp-schema')) as SchemaInfo[];
+      return (await this.#inner.run('query-qmp-schema')) as SchemaInfo[];
     } catch (error) {
       this.#schema = undefined;
       throw error;
     }
   }
 
-  /** A command that no schema type has to know. */
-  #run(command: string, args?: JsonOutput, options?: ExecuteOptions): Promise<unknown> {
-    return (this as unknown as QmpClient).execute(command, args as never, options);
+  /**
+   * Passes a file into an fd set, in one sendmsg with add-fd. See {@link QmpFile} for what stays whose.
+   *
+   * @throws QmpError CommandNotFound: the server has no fd sets
+   * @throws FdsetError `ERR_FDSET_QMP_NO_FDS`: files cannot go over this connection; `ERR_FDSET_QMP_FILE`: it cannot be
+   *   opened; `ERR_FDSET_QMP_UNSUPPORTED`: the server is too old; and what {@link QmpClient.execute} throws
+   */
+  addFd(file: QmpFile, options?: AddFdOptions): Promise<AddedFd> {
+    return addFd(this.#inner, file, options);
+  }
+
+  /** Removes one fd of a set, or all of it; who has opened it keeps it open. Throws what execute throws. */
+  removeFd(set: SetId, fd?: number, options?: ExecuteOptions): Promise<void> {
+    return removeFd(this.#inner, set, fd, options);
+  }
+
+  /** The fd sets of the server. Throws what execute throws. */
+  queryFdsets(options?: ExecuteOptions): Promise<FdSet[]> {
+    return queryFdsets(this.#inner, options);
+  }
+
+  /** Passes a file under a name (getfd), for a command that takes the name. Throws what addFd throws. */
+  getFd(file: QmpFile, name: string, options?: PassOptions): Promise<void> {
+    return getFd(this.#inner, file, name, options);
+  }
+
+  /** Closes a file that was passed under a name and that no command has taken. Throws what execute throws. */
+  closeFd(name: string, options?: ExecuteOptions): Promise<void> {
+    return closeFd(this.#inner, name, options);
+  }
+
+  /**
+   * Passes files into one set, runs `use` with it, and removes them when that is done, whether or not it succeeds. Where
+   * the connection is lost, another one is made for that. What the server has opened meanwhile it keeps open.
+   *
+   * @param options.set a set to add to; default: a new one
+   * @throws what `use` throws, and what {@link QmpClient.addFd} throws
+   */
+  withFdset<T>(files: readonly QmpFile[], use: (set: OpenFdSet) => Promise<T> | T, options?: AddFdOptions): Promise<T> {
+    return withFdset(this.#inner, files, use, options);
+  }
+
+  /**
+   * Runs a command that starts a job, such as blockdev-create, and waits until the job has ended and is dismissed. A
+   * `job-id` is made up where `args` have none.
+   *
+   * @returns how far it went
+   * @throws JobError the job has failed; the signal's reason: it was cancelled, and has ended
+   * @throws FdsetError `ERR_FDSET_QMP_CLOSED`: the connection is lost, the job may go on; what execute throws
+   */
+  runJob<const C extends CommandName<S>>(
+    command: C,
+    args: CommandArguments<S, C>,
+    options?: RunJobOptions,
+  ): Promise<JobProgress> {
+    return runJob(this.#inner, command, args as JobArguments, options);
+  }
+
+  /** This client as the functions of files.ts and jobs.ts use it. */
+  readonly #inner: FdsetOwner & JobClient = this.#makeInner();
+
+  #makeInner(): FdsetOwner & JobClient {
+    // eslint-disable-next-line unicorn/no-this-assignment, @typescript-eslint/no-this-alias -- getters have their own this
+    const client = this as unknown as QmpClient;
+    return {
+      get version() {
+        return client.version;
+      },
+      get noFds() {
+        return client.#session?.noFds;
+      },
+      run: (command, args, options = {}) => client.execute(command, args as QmpArguments, options),
+      querySchema: () => client.querySchema(),
+      listen: (names, listener) => client.onEvent(names, listener),
+      onLoss: (lost) => client.onState((state, cause) => void (state === 'ready' || lost(cause))),
+      cleanUp: (use) => client.#cleanUp(use),
+    };
+  }
+
+  async #cleanUp(use: (client: Executor, isOther: boolean) => Promise<void>): Promise<void> {
+    if (this.#state === 'ready') {
+      const { error } = this.#session!;
+      try {
+        return await use(this.#inner, false);
+      } catch (failure) {
+        if (error === undefined && this.#session?.error === undefined && this.#state === 'ready') throw failure;
+      }
+    }
+    if (this.#state === 'reconnecting') {
+      await this.whenReady({ timeoutMs: this.#options.timeoutMs ?? DEFAULT_TIMEOUT });
+      return use(this.#inner, true);
+    }
+    if (!this.#connector.repeatable) return; // the server is out of reach
+    const { reconnect: _, signal: __, oob: ___, ...options } = this.#options;
+    const other = await QmpClient.over(this.#connector, options);
+    try {
+      await use(other.#inner, true);
+    } finally {
+      await other.close();
+    }
+  }
+
+  /**
+   * Waits for the state `ready`.
+   * @throws FdsetError `ERR_FDSET_QMP_CLOSED`, `ERR_FDSET_QMP_TIMEOUT`; the signal's reason
+   */
+  whenReady({ timeoutMs, signal }: WaitOptions = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'ready') return resolve();
+      if (this.#state !== 'reconnecting') return reject(closedError('the QMP client is closed', this.#cause));
+      if (signal?.aborted === true) return reject(signal.reason as Error);
+      const settle = (settled: () => void): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        forget();
+        settled();
+      };
+      const late = (): void => settle(() => reject(timeoutError(`no connection within ${timeoutMs} ms`)));
+      const onAbort = (): void => settle(() => reject(signal?.reason as Error));
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = this.onState((state, cause) => {
+        if (state === 'ready') settle(resolve);
+        else if (state !== 'reconnecting') settle(() => reject(closedError('the QMP client is closed', cause)));
+      });
+    });
   }
 
   /**

@@ -12,6 +12,10 @@ export {
 export type { QmpTarget } from './target.ts';
 export type { ExecuteOptions, QmpObserver } from './session.ts';
 export type { ReconnectOptions } from './reconnect.ts';
+export type { QmpFile } from './passed-file.ts';
+export type { AddedFd, AddFdOptions, FdSet, OpenFdSet, PassOptions, SetId } from './files.ts';
+export { JobError, type JobProgress, type RunJobOptions } from './jobs.ts';
+export { QmpListener, type QmpListenOptions } from './listen.ts';
 export { EventStream, type EventStreamOptions } from './events.ts';
 export type { QmpValue } from './plain.ts';
 export type {

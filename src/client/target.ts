@@ -36,6 +36,8 @@ export interface Connector {
 const TCP = 'TCP carries no file descriptors: use a Unix socket';
 const TLS = 'TLS carries no file descriptors: use a Unix socket';
 const STREAMS = 'a pair of streams carries no file descriptors: use a Unix socket';
+/** Windows has Unix sockets, but nothing to pass fds with. */
+const noFdsHere = process.platform === 'win32' ? 'Windows cannot pass file descriptors' : undefined;
 const NOT_UNIX = 'the socket is not a Unix socket';
 
 /** @throws TypeError where it is none of these */
@@ -62,7 +64,7 @@ export function connectorOf(target: QmpTarget): Connector {
 function unixConnector(path: string): Connector {
   return {
     repeatable: true,
-    connect: async (signal) => socketTransport(await connectUnix(path, { signal }), undefined),
+    connect: async (signal) => socketTransport(await connectUnix(path, { signal }), noFdsHere),
     holders: () => findMonitorHolders(path),
   };
 }
