@@ -8,7 +8,6 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { QmpClient } from '../../src/client/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
-import { TestQemu } from '../../src/testing/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
@@ -25,7 +24,8 @@ function run(...args: string[]): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000, env });
 }
 
-test('every example has a test here', () => {
+// pass-a-file runs in test/client/unprivileged-qemu.test.ts, against real QEMUs.
+test('every example has a test', () => {
   const names = readdirSync(examples).filter((name) => name.endsWith('.js'));
   assert.deepEqual(names.map((name) => basename(name, '.js')).toSorted(), [
     'embedded-monitor',
@@ -57,17 +57,4 @@ test('test-a-qmp-client passes', () => {
   const { status, stdout, stderr } = run('--test', '--test-reporter=tap', join(examples, 'test-a-qmp-client.js'));
   assert.equal(status, 0, stdout + stderr);
   assert.match(stdout, /^# pass 4$/m);
-});
-
-test('pass-a-file hands its file over', async () => {
-  const qemu = new TestQemu();
-  const program = spawn(process.execPath, [join(examples, 'pass-a-file.js'), qemu.path, file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [said] = (await once(program.stdout, 'data')) as [Buffer];
-  assert.equal(String(said), 'QEMU opens it as /dev/fdset/0\n');
-  assert.equal((await qemu.waitFor('add-fd')).file?.mode, 'r');
-  await once(program, 'exit');
-  await qemu.fdsets.remove(0);
-  await qemu.close();
 });
