@@ -43,7 +43,7 @@ export class StorageDaemon {
   readonly fdsets: FdsetTable;
   /** What was handed over at the start and the options have not given away yet. */
   readonly inheritedFds: InheritedFds;
-  readonly registry = new CommandRegistry();
+  readonly registry: CommandRegistry;
   readonly chardevs: CharacterDevices;
   readonly monitors: Monitor[] = [];
   readonly shared: MonitorShared;
@@ -54,6 +54,7 @@ export class StorageDaemon {
   constructor(options: StorageDaemonOptions) {
     this.inheritedFds = options.inheritedFds;
     this.chardevs = new CharacterDevices({ accepts: options.accepts, report: options.report });
+    this.registry = new CommandRegistry(options.profile.revision);
     this.fdsets = new FdsetTable(options.profile.fdsets);
     this.shared = createMonitorShared(this.registry, options.profile);
     this.shared.clients.onChange = (count) => this.fdsets.setMonitorClients(count);

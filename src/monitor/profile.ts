@@ -2,6 +2,7 @@
 import { BLOCK_RULES_10_0, BLOCK_RULES_7_2, type BlockRules } from '../block/index.ts';
 import { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from '../fds/index.ts';
 import { PACKAGE_VERSION } from '../package-version.ts';
+import { REVISION_7_2, type Revision } from '../qapi/index.ts';
 import type { QmpVersion } from '../qmp/index.ts';
 
 /** A version of QEMU to behave as. */
@@ -14,6 +15,8 @@ export interface Profile {
   readonly fdsets: FdsetRules;
   /** What queries show of block nodes, and what is said of their options. */
   readonly block: BlockRules;
+  /** How the schema differs from ours, which is that of 10.0. */
+  readonly revision?: Revision;
 }
 
 export const PROFILE_10_0: Profile = {
@@ -29,6 +32,7 @@ export const PROFILE_7_2: Profile = {
   version: versionOf(7, 2, 22),
   fdsets: FDSET_RULES_7_2,
   block: BLOCK_RULES_7_2,
+  revision: REVISION_7_2,
 };
 
 /** The default first. */

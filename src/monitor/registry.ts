@@ -7,6 +7,8 @@ import {
   type CommandResult,
   compileArguments,
   type EventDefinition,
+  RevisedSchema,
+  type Revision,
 } from '../qapi/index.ts';
 import type { PeerCredentials } from '../socket/index.ts';
 
@@ -69,19 +71,32 @@ export class CommandRegistry {
   readonly #commands = new Map<string, RegisteredCommand>();
   readonly #events = new Map<string, EventDefinition>();
 
-  /** Adds a command. A name is taken once: doing it twice is a programming error. */
+  readonly #schema: RevisedSchema | undefined;
+
+  /** @param revision the version of QEMU whose commands these are to be; by default the schema's own, 10.0 */
+  constructor(revision?: Revision) {
+    this.#schema = revision && new RevisedSchema(revision);
+  }
+
+  /**
+   * Adds a command, as it is in the registry's version; where that has none, nothing. A name is taken once: doing it
+   * twice is a programming error.
+   */
   register<C extends CommandDefinition>(definition: C, handler: CommandHandler<C>): void {
+    const revised: CommandDefinition | undefined = this.#schema ? this.#schema.command(definition) : definition;
+    if (revised === undefined) return;
     if (this.#commands.has(definition.name)) throw new Error(`command '${definition.name}' is registered already`);
     this.#commands.set(definition.name, {
-      definition,
-      visit: compileArguments(definition),
+      definition: revised,
+      visit: compileArguments(revised),
       run: handler as RegisteredCommand['run'],
     });
   }
 
   /** Declares an event that may be broadcast, for `query-qmp-schema`. */
   declareEvent(definition: EventDefinition): void {
-    this.#events.set(definition.name, definition);
+    const revised = this.#schema ? this.#schema.event(definition) : definition;
+    if (revised !== undefined) this.#events.set(definition.name, revised);
   }
 
   find(name: string): RegisteredCommand | undefined {

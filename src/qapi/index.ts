@@ -7,6 +7,8 @@ export { compileArguments, visit, visitArguments, visitKeyval } from './visitor.
 export * from './schema/index.ts';
 export type { CommandArguments, CommandResult, EventData, Infer, Int64 } from './types.ts';
 export { querySchema } from './introspect.ts';
+export { RevisedSchema, type Revision } from './revision.ts';
+export { REVISION_7_2 } from './schema-7-2.ts';
 export { visitOption } from './option.ts';
 export { parseKeyval } from './keyval.ts';
 export { isIdentifier, parseQemuOpts, type OptionList, type QemuOpts } from './qemu-opts.ts';

@@ -132,6 +132,25 @@ const scripts: Record<string, Script> = {
       query,
     ],
   },
+  'options that only one version has': {
+    server: 'storage-daemon',
+    files,
+    steps: [
+      add({ ...file, 'node-name': 'n', active: true }),
+      add({ ...file, 'node-name': 'n', active: 1 }),
+      add({ ...file, 'node-name': 'm', active: true, 'read-only': 'x' }),
+      add({ ...file, 'node-name': 'm' }),
+      request('nbd-server-start', { addr: 1, 'tls-creds': 1, 'max-connections': 'x' }),
+      request('nbd-server-start', { 'handshake-max-seconds': 'x', 'max-connections': 'x' }),
+      request('nbd-server-start', {
+        addr: { type: 'unix', data: { path: 'nbd.sock' } },
+        'handshake-max-seconds': 5,
+      }),
+      request('block-export-add', { type: 'nbd', id: 'e', 'node-name': 'm', 'allow-inactive': false }),
+      request('block-export-add', { type: 'nbd', id: 'e', 'node-name': 'm', name: 1, 'allow-inactive': 1 }),
+      request('query-block-exports'),
+    ],
+  },
   exports: {
     server: 'storage-daemon',
     files,

@@ -121,7 +121,10 @@ export class SchemaValues {
     for (const [name, member] of Object.entries(type.members)) {
       if (this.#without.has(`${type.name}.${name}`)) continue;
       const isMember = member.kind === 'member';
-      const values = this.of(isMember ? member.type : member, depth);
+      const memberType = isMember ? member.type : member;
+      // A member of its own type: left out where the depth is used up.
+      if (memberType.kind === 'lazy' && depth === 0) continue;
+      const values = this.of(memberType, memberType.kind === 'lazy' ? depth - 1 : depth);
       members[name] = sometimes(isMember && member.optional ? 0.3 : 0.97, values);
     }
   }

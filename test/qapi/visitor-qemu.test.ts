@@ -6,12 +6,12 @@ import { isJsonObject, parseJson, writeJson, type JsonObject, type JsonOutput } 
 import * as qapi from '../../src/qapi/index.ts';
 import { SchemaValues } from './arbitrary.ts';
 import { checkOpenFds } from '../open-fds.ts';
-import { ask, isMissing } from './qemu.ts';
+import { qemu10, qemu7, type QemuVersion } from '../qemu-versions.ts';
+import { ask } from './qemu.ts';
 import { messageOf } from './values.ts';
 
 checkOpenFds();
 
-/** Commands whose arguments are the same in 7.2, but for the members below. */
 const commands = [
   qapi.blockdevAdd,
   qapi.blockdevReopen,
@@ -33,21 +33,10 @@ const commands = [
 /** The object types whose members are here. */
 const daemonObjects = Object.keys(qapi.ObjectOptions.variants);
 
-/** Members and values that came after 7.2. */
-const without = new Set([
-  'q_obj_BlockdevOptions-base.active',
-  'BlockdevOptionsQcow2.discard-no-unref',
-  'BlockdevOptionsCbw.min-cluster-size',
-  'BlockdevOptionsLUKS.header',
-  'RbdImageEncryptionFormat=luks-any',
-  'BackupCommon.discard-source',
-  'BackupPerf.min-cluster-size',
-  'q_obj_BlockExportOptions-base.allow-inactive',
-  'ChardevSocket.reconnect-ms',
-  'ChardevPty.path',
-  'ChardevBackendKind=hub',
-  ...qapi.ObjectType.values.filter((name) => !daemonObjects.includes(name)).map((name) => `ObjectType=${name}`),
-]);
+/** No storage daemon has the objects of the emulator. */
+const without = new Set(
+  qapi.ObjectType.values.filter((name) => !daemonObjects.includes(name)).map((name) => `ObjectType=${name}`),
+);
 
 /** A member that no command has makes QEMU refuse everything in the end, so that nothing is ever carried out. */
 const never = 'fdset-test';
@@ -59,24 +48,31 @@ function isPlainObject(value: JsonOutput): value is Record<string, JsonOutput> {
 const runs = Number(process.env['FDSET_QAPI_RUNS'] ?? 60);
 const values = new SchemaValues(without);
 
-for (const command of commands) {
-  test(
-    `${command.name} refuses what QEMU refuses, in its words`,
-    { skip: isMissing('qemu-storage-daemon') },
-    async () => {
+const then = new qapi.RevisedSchema(qapi.REVISION_7_2);
+const versions: [QemuVersion, (command: qapi.CommandDefinition) => qapi.CommandDefinition][] = [
+  [qemu10, (command) => command],
+  // What 10.0 has is sent to 7.2, too, which may refuse it.
+  [qemu7, (command) => then.command(command)!],
+];
+
+for (const [qemu, asIn] of versions) {
+  for (const command of commands) {
+    test(`${command.name} refuses what QEMU ${qemu.name} refuses, in its words`, { skip: qemu.missing }, async () => {
       const requests = fc
         .sample(values.of(command.data), runs)
         .filter((value) => isPlainObject(value))
         .map((given) => writeJson({ execute: command.name, arguments: { ...given, [never]: true } }));
-      const responses = await ask('qemu-storage-daemon', requests);
+      const program = 'qemu-storage-daemon';
+      const responses = await ask(program, requests, qemu.command(program));
       assert.equal(responses.length, requests.length);
+      const definition = asIn(command);
       requests.forEach((request, index) => {
         const given = (parseJson(request) as JsonObject).get('arguments');
         assert.ok(isJsonObject(given));
-        const ours = messageOf(() => qapi.visitArguments(command, given));
+        const ours = messageOf(() => qapi.visitArguments(definition, given));
         const theirs = responses[index]!.get('error') as JsonObject;
         assert.equal(ours, theirs.get('desc'), request);
       });
-    },
-  );
+    });
+  }
 }
