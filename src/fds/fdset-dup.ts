@@ -11,8 +11,6 @@ interface DupParts {
   readonly source: OwnedFd;
   readonly holder: string;
   readonly filename: string;
-  /** Whether it was opened for writing. */
-  readonly writable: boolean;
 }
 
 /** An fd that was opened as `/dev/fdset/N`. It belongs to its holder, and keeps the set alive until it is closed. */
@@ -21,7 +19,6 @@ export class FdsetDup {
   readonly holder: string;
   /** The name it was opened by. */
   readonly filename: string;
-  readonly writable: boolean;
   readonly openedAt = Date.now();
   /** The same object for all dups that are known to share an open file description, and with it their OFD locks. */
   readonly description: object;
@@ -37,7 +34,6 @@ export class FdsetDup {
     this.description = description;
     this.holder = parts.holder;
     this.filename = parts.filename;
-    this.writable = parts.writable;
     this.#release = release;
   }
 

@@ -129,8 +129,7 @@ export class FdsetTable {
     if (set === undefined) throw fail({ why: 'no such set', id });
     const member = newestMatch(set.fds, flags, this.#rules.decisiveFlags, fail);
     const owned = dupWithFlags(member, flags, fail);
-    const writable = (flags & O.O_ACCMODE) !== O.O_RDONLY;
-    const dup = this.#dups.open({ owned, source: member, holder, filename, writable }, (closed) => {
+    const dup = this.#dups.open({ owned, source: member, holder, filename }, (closed) => {
       const place = set.dups.indexOf(closed);
       if (place >= 0) set.dups.splice(place, 1);
       this.onChange?.({ kind: 'dup-closed', fdsetId: set.id, dup: this.#dupRecord(closed) });
@@ -138,7 +137,7 @@ export class FdsetTable {
       this.#dropIfEmpty(set);
     });
     set.dups.push(dup);
-    this.#tellOpened(set, dup);
+    this.#tellOpened(set, dup, (flags & O.O_ACCMODE) !== O.O_RDONLY);
     return dup;
   }
 
@@ -181,12 +180,13 @@ export class FdsetTable {
     return removed;
   }
 
-  #tellOpened(set: Fdset, dup: FdsetDup): void {
+  #tellOpened(set: Fdset, dup: FdsetDup, writes: boolean): void {
     if (this.onChange === undefined) return;
     const record = this.#dupRecord(dup);
     this.onChange({ kind: 'dup-opened', fdsetId: set.id, dup: record });
-    const writers = this.#dups.sharing(dup).filter((other) => other.writable && other.holder !== dup.holder);
-    if (!dup.writable || writers.length === 0) return;
+    // All who share a description have its access mode.
+    const writers = writes ? this.#dups.sharing(dup).filter((other) => other.holder !== dup.holder) : [];
+    if (writers.length === 0) return;
     this.onChange({
       kind: 'description-shared',
       fdsetId: set.id,
