@@ -173,11 +173,21 @@ test('a session that comes after one that asked has asked for nothing', () =>
     assert.deepEqual(take(nextEvents), []);
   }));
 
-async function startDaemon(socket: string, ...options: string[]): Promise<FdsetProcess> {
+/** A daemon of its own with a client of it; killed at the end, should the test have failed. */
+async function withWarningDaemon(
+  options: readonly string[],
+  run: (daemon: FdsetProcess, client: QmpClient) => Promise<void>,
+): Promise<void> {
+  const socket = join(folder, `warns${options.length}.sock`);
   const chardev = `socket,id=c,path=${socket},server=on,wait=off`;
   const daemon = new FdsetProcess('storage-daemon', ...options, '--chardev', chardev, '--monitor', 'c');
-  await daemon.untilFile(socket);
-  return daemon;
+  try {
+    await daemon.untilFile(socket);
+    await sleep(50); // bound, and about to listen
+    await run(daemon, await QmpClient.connect(socket, { timeoutMs: 20_000 }));
+  } finally {
+    await daemon.end('SIGTERM');
+  }
 }
 
 const unboxed = (landlockAbi() < 3 || !seccompAvailable()) && 'needs Landlock ABI 3 and seccomp';
@@ -185,40 +195,39 @@ for (const [name, options, skip] of [
   ['a daemon', [], false],
   ['a sandboxed daemon', ['--sandbox', 'on'], unboxed],
 ] as const) {
-  test(`${name} warns of two nodes that write through one open file description`, { skip }, async () => {
-    const socket = join(folder, `warns${options.length}.sock`);
-    const daemon = await startDaemon(socket, ...options);
-    const client = await QmpClient.connect(socket);
-    const clientEvents = client.events();
-    await client.execute('x-fdset-events', { enable: true });
-    await addFd(client, image, 'r+', { 'fdset-id': 1 });
-    for (const nodeName of ['a', 'b']) {
-      await client.execute('blockdev-add', { driver: 'file', 'node-name': nodeName, filename: '/dev/fdset/1' });
-    }
-    const shared = take(clientEvents).filter(([event]) => event === 'X_FDSET_DESCRIPTION_SHARED');
-    assert.equal(shared.length, 1);
-    const { fd: _, ...data } = shared[0]![1] as { fd: number };
-    assert.deepEqual(data, {
-      'fdset-id': 1,
-      holder: "block node 'b'",
-      filename: '/dev/fdset/1',
-      'shared-with': [{ holder: "block node 'a'", filename: '/dev/fdset/1' }],
-    });
-    const [set] = await ledger(client);
-    assert.deepEqual(
-      set!.dups.map((dup) => dup['shared-with']),
-      [["block node 'b'"], ["block node 'a'"]],
-    );
-    assert.equal(set!.fds[0]!.path, image);
-    await client.close();
-    const warning =
-      "fdset-storage-daemon: warning: block node 'b' (/dev/fdset/1) writes through the same open file description as " +
-      "block node 'a' (/dev/fdset/1): image locks cannot keep them apart\n";
-    for (let tries = 0; tries < 250 && !daemon.stderr.includes(warning); tries++) await sleep(20);
-    const { code, stderr } = await daemon.end('SIGTERM');
-    assert.equal(code, 0, stderr);
-    assert.ok(stderr.includes(warning), stderr);
-  });
+  test(`${name} warns of two nodes that write through one open file description`, { skip }, () =>
+    withWarningDaemon(options, async (daemon, client) => {
+      const clientEvents = client.events();
+      await client.execute('x-fdset-events', { enable: true });
+      await addFd(client, image, 'r+', { 'fdset-id': 1 });
+      for (const nodeName of ['a', 'b']) {
+        await client.execute('blockdev-add', { driver: 'file', 'node-name': nodeName, filename: '/dev/fdset/1' });
+      }
+      const shared = take(clientEvents).filter(([event]) => event === 'X_FDSET_DESCRIPTION_SHARED');
+      assert.equal(shared.length, 1);
+      const { fd: _, ...data } = shared[0]![1] as { fd: number };
+      assert.deepEqual(data, {
+        'fdset-id': 1,
+        holder: "block node 'b'",
+        filename: '/dev/fdset/1',
+        'shared-with': [{ holder: "block node 'a'", filename: '/dev/fdset/1' }],
+      });
+      const [set] = await ledger(client);
+      assert.deepEqual(
+        set!.dups.map((dup) => dup['shared-with']),
+        [["block node 'b'"], ["block node 'a'"]],
+      );
+      assert.equal(set!.fds[0]!.path, image);
+      await client.close();
+      const warning =
+        "fdset-storage-daemon: warning: block node 'b' (/dev/fdset/1) writes through the same open file description as " +
+        "block node 'a' (/dev/fdset/1): image locks cannot keep them apart\n";
+      for (let tries = 0; tries < 250 && !daemon.stderr.includes(warning); tries++) await sleep(20);
+      const { code, stderr } = await daemon.end('SIGTERM');
+      assert.equal(code, 0, stderr);
+      assert.ok(stderr.includes(warning), stderr);
+    }),
+  );
 }
 
 test('a file whose server hangs does not keep x-query-fds waiting', { skip: fuseSkipReason() }, async () => {
