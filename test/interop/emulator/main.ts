@@ -5,16 +5,14 @@
 // state, a handful of commands, a qtest socket that says yes, and a driver `blkdebug` that waits for its configuration.
 import { pathToFileURL } from 'node:url';
 
-import type { CharFrontend, Chardev } from '../../../src/chardev/index.ts';
 import { applyOption } from '../../../src/daemon/apply-option.ts';
 import { InheritedFds } from '../../../src/daemon/inherited-fds.ts';
 import { enterSandbox } from '../../../src/daemon/sandbox.ts';
 import { StorageDaemon } from '../../../src/daemon/storage-daemon.ts';
-import { listInheritedFds, type OwnedFd } from '../../../src/fds/index.ts';
+import { listInheritedFds } from '../../../src/fds/index.ts';
 import { PROFILE_10_0 } from '../../../src/monitor/index.ts';
-import { connectUnix, openChannel } from '../../../src/socket/index.ts';
 import { addBlkdebug } from './blkdebug.ts';
-import { Machine } from './machine.ts';
+import { addMachine } from './machine.ts';
 import { parseEmulatorLine, type EmulatorOption } from './options.ts';
 import { answerQtest } from './qtest.ts';
 
@@ -24,25 +22,7 @@ const help: Readonly<Record<string, string>> = {
   'drive format=help': 'Supported formats: file host_device null-co raw\nSupported formats (read-only):\n',
 };
 
-/** A socket that is connected from the start, or connects itself. */
-class ConnectedChardev implements Chardev {
-  readonly id: string;
-  /** Whoever uses the device owns it. */
-  readonly fd: Promise<OwnedFd>;
-
-  constructor(id: string, fd: Promise<OwnedFd>) {
-    this.id = id;
-    this.fd = fd;
-  }
-
-  attach(frontend: CharFrontend): void {
-    void this.fd.then((fd) => frontend.connected((handlers) => openChannel(fd, handlers)));
-  }
-
-  close(): void {
-    // What is connected is the frontend's.
-  }
-}
+type Line = readonly EmulatorOption[];
 
 async function emulate(args: readonly string[]): Promise<void> {
   const line = parseEmulatorLine(args);
@@ -58,63 +38,55 @@ async function emulate(args: readonly string[]): Promise<void> {
     sandbox: (await enterSandbox(undefined)).report,
     inheritedFds: new InheritedFds(),
     accepts: () => true,
+    report: (message) => console.error(message),
     onQuit: end,
   });
-  new Machine(
-    daemon,
-    line.some(({ name }) => name === 'preconfig'),
-    line.some(({ name }) => name === 'S'),
-  );
-  for (const option of line) await carryOut(daemon, option);
+  addMachine(daemon, {
+    preconfig: line.some(({ name }) => name === 'preconfig'),
+    stopped: line.some(({ name }) => name === 'S'),
+  });
+  for (const option of line) await carryOut(daemon, option, line);
   daemon.inheritedFds.close();
   await ended;
   await daemon.stop();
 }
 
-async function carryOut(daemon: StorageDaemon, { name, value }: EmulatorOption): Promise<void> {
+async function carryOut(daemon: StorageDaemon, { name, value }: EmulatorOption, line: Line): Promise<void> {
   const text = `-${name} ${value}`;
-  const members = membersOf(value);
-  switch (name) {
-    case 'chardev':
-      if (members.get('server') === 'on') return applyOption(daemon, { name, value, text });
-      return connectChardev(daemon, members);
-    case 'qmp': {
-      const path = value.slice('unix:'.length);
-      await applyOption(daemon, { name: 'chardev', value: `socket,id=qmp,path=${path}`, text });
-      return applyOption(daemon, { name: 'monitor', value: 'chardev=qmp', text });
-    }
-    case 'mon':
-      return applyOption(daemon, { name: 'monitor', value, text });
-    case 'add-fd':
-    case 'blockdev':
-    case 'object':
-      return applyOption(daemon, { name, value, text });
-    case 'drive':
-      return addDrive(daemon, members);
-    case 'qtest':
-      return startQtest(daemon, value);
+  if (name === 'qmp') {
+    const path = value.slice('unix:'.length);
+    await applyOption(daemon, { name: 'chardev', value: `socket,id=qmp,path=${path}`, text });
+    await applyOption(daemon, { name: 'monitor', value: 'chardev=qmp', text });
+  } else if (name === 'drive') {
+    await addDrive(daemon, membersOf(value));
+  } else if (name === 'qtest') {
+    startQtest(daemon, value, line);
+  } else if (name === 'mon') {
+    await applyOption(daemon, { name: 'monitor', value, text });
+  } else if (name === 'add-fd' || name === 'blockdev' || name === 'object') {
+    await applyOption(daemon, { name, value, text });
+  } else if (name === 'chardev' && !isOfQtest(membersOf(value), line)) {
+    await applyOption(daemon, { name, value, text });
   }
 }
 
-/** `unix:PATH` to connect to, or `chardev:ID`. */
-async function startQtest(daemon: StorageDaemon, where: string): Promise<void> {
-  if (where.startsWith('unix:')) return answerQtest(where.slice('unix:'.length));
-  const chardev = daemon.chardevs.get(where.slice('chardev:'.length)) as ConnectedChardev;
-  answerQtest(await chardev.fd);
+function isOfQtest(members: ReadonlyMap<string, string>, line: Line): boolean {
+  return line.some(({ name, value }) => name === 'qtest' && value === `chardev:${members.get('id')}`);
 }
 
-function connectChardev(daemon: StorageDaemon, members: ReadonlyMap<string, string>): void {
-  const id = members.get('id') ?? '';
-  const number = members.get('fd');
-  const fd = number === undefined ? connectUnix(members.get('path') ?? '') : daemon.inheritedFds.take(Number(number));
-  daemon.chardevs.set(id, new ConnectedChardev(id, Promise.resolve(fd)));
+/** `unix:PATH` to connect to, or `chardev:ID`, a socket that is inherited. */
+function startQtest({ inheritedFds }: StorageDaemon, where: string, line: Line): void {
+  if (where.startsWith('unix:')) return answerQtest(where.slice('unix:'.length));
+  const chardevs = line.filter(({ name }) => name === 'chardev').map(({ value }) => membersOf(value));
+  const chardev = chardevs.find((members) => where === `chardev:${members.get('id')}`);
+  answerQtest(inheritedFds.take(Number(chardev?.get('fd'))));
 }
 
 /** The node of a drive; the device that it belongs to is left out. */
 async function addDrive(daemon: StorageDaemon, members: ReadonlyMap<string, string>): Promise<void> {
   const filename = members.get('file');
   if (filename === undefined) return;
-  await daemon.graph.blockdevAdd({ driver: 'file', 'node-name': members.get('id') ?? 'drive', filename } as never);
+  await daemon.graph.blockdevAdd({ driver: 'file', 'node-name': members.get('id') ?? 'drive', filename });
 }
 
 function membersOf(value: string): Map<string, string> {
