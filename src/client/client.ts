@@ -233,8 +233,9 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
   }
 
   #unready(command: string, site: CallSite): FdsetError {
-    const why = this.#state === 'reconnecting' ? 'is lost, and being made anew' : 'is closed';
-    const error = closedError(`${command}: the QMP connection ${why}`, this.#cause);
+    const now = this.#state === 'reconnecting' ? 'lost, and being made anew' : 'closed';
+    const because = this.#cause === undefined ? '' : `: ${this.#cause.message}`;
+    const error = closedError(`${command}: the QMP connection is ${now}${because}`, this.#cause);
     madeAt(error, site);
     return error;
   }

@@ -70,8 +70,12 @@ export class EventHub {
       deliver: (event) => stream.push(event as E),
       end: (error) => stream.end(error),
     };
-    if (this.#ended) stream.end(this.#error);
-    else if (!stream.ended) this.#subscribers.add(subscriber);
+    if (this.#ended) {
+      stream.end(this.#error);
+    } else {
+      this.#subscribers.add(subscriber);
+      stream.begin();
+    }
     return stream;
   }
 }
@@ -127,8 +131,12 @@ export class EventStream<E = QmpEvent> implements AsyncIterableIterator<E, undef
     this.#limit = options.limit ?? DEFAULT_LIMIT;
     if (!Number.isInteger(this.#limit) || this.#limit < 1) throw new RangeError('limit has to be a positive integer');
     this.#unsubscribe = unsubscribe;
-    if (options.signal?.aborted === true) this.#onAbort();
-    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Heeds the signal from now on. */
+  begin(): void {
+    if (this.#signal?.aborted === true) this.#onAbort();
+    else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   /** Events that were dropped because the consumer is too slow. */
