@@ -2,6 +2,7 @@
 //
 // The builders of QAPI come with it, so that commands and events need no second import.
 export { Monitor, type CommandCall, type Handler, type MonitorOptions, type ProfileName } from './monitor.ts';
+export type { RateLimit } from '../monitor/index.ts';
 export type { ListenAddress, ListenOptions } from './listen.ts';
 export {
   alternate,

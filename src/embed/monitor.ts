@@ -9,6 +9,7 @@ import {
   createMonitorShared,
   Monitor as ChardevMonitor,
   type MonitorShared,
+  type RateLimit,
   PROFILES,
   registerControlCommands,
   registerFdCommands,
@@ -93,9 +94,13 @@ export class Monitor {
     return this;
   }
 
-  /** Declares an event, so that `query-qmp-schema` tells of it and {@link Monitor.emit} may send it. */
-  event(definition: EventDefinition): this {
-    this.#registry.declareEvent(definition);
+  /**
+   * Declares an event, so that `query-qmp-schema` tells of it and {@link Monitor.emit} may send it.
+   *
+   * @param options `rateLimit`: the first is sent at once, of those within the interval the newest, when it is over
+   */
+  event(definition: EventDefinition, { rateLimit }: { readonly rateLimit?: RateLimit } = {}): this {
+    this.#registry.declareEvent(definition, rateLimit);
     return this;
   }
 

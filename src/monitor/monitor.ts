@@ -28,7 +28,7 @@ export function createMonitorShared(registry: CommandRegistry, profile: Profile 
     registry,
     profile,
     dispatcher: new Dispatcher(),
-    events: new MonitorEvents(),
+    events: new MonitorEvents((event) => registry.rateLimit(event)),
     requestedEvents: new RequestedEvents(),
     clients: new MonitorClients(),
   };

@@ -10,6 +10,7 @@ import {
   RevisedSchema,
   type Revision,
 } from '../qapi/index.ts';
+import type { RateLimit } from './event-throttle.ts';
 import type { PeerCredentials } from '../socket/index.ts';
 
 /** What may be enabled by `qmp_capabilities`. */
@@ -70,6 +71,7 @@ export interface RegisteredCommand {
 export class CommandRegistry {
   readonly #commands = new Map<string, RegisteredCommand>();
   readonly #events = new Map<string, EventDefinition>();
+  readonly #rateLimits = new Map<string, RateLimit>();
 
   readonly #schema: RevisedSchema | undefined;
 
@@ -93,10 +95,16 @@ export class CommandRegistry {
     });
   }
 
-  /** Declares an event that may be broadcast, for `query-qmp-schema`. */
-  declareEvent(definition: EventDefinition): void {
+  /** Declares an event that may be broadcast, for `query-qmp-schema`, and how often it may be. */
+  declareEvent(definition: EventDefinition, rateLimit?: RateLimit): void {
     const revised = this.#schema ? this.#schema.event(definition) : definition;
     if (revised !== undefined) this.#events.set(definition.name, revised);
+    if (rateLimit !== undefined) this.#rateLimits.set(definition.name, rateLimit);
+  }
+
+  /** How often an event may be sent; undefined: whenever it happens. */
+  rateLimit(event: string): RateLimit | undefined {
+    return this.#rateLimits.get(event);
   }
 
   find(name: string): RegisteredCommand | undefined {
