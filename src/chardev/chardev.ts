@@ -46,6 +46,8 @@ export interface CharFrontend {
 /** A character device, as a monitor uses it. */
 export interface Chardev {
   readonly id: string;
+  /** A monitor on it offers no out-of-band execution. */
+  readonly inBandOnly?: boolean;
   /**
    * Gives the device its one frontend: clients are served from now on.
    *

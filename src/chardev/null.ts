@@ -4,6 +4,7 @@ import { type CharFrontend, FrontendSlot, type ListedChardev } from './chardev.t
 /** Nothing comes from it, and what is written to it is gone: its frontend never hears of a client. */
 export class NullChardev implements ListedChardev {
   readonly id: string;
+  readonly inBandOnly = true;
   readonly filename = 'null';
   readonly #slot: FrontendSlot;
 

@@ -7,6 +7,7 @@ export const DEFAULT_RINGBUF_SIZE = 65_536;
 /** Its frontend has one client, which never sends anything. */
 export class RingbufChardev implements ListedChardev {
   readonly id: string;
+  readonly inBandOnly = true;
   readonly filename: string;
   readonly #slot: FrontendSlot;
   readonly #bytes: Buffer;

@@ -74,7 +74,7 @@ export class Monitor implements CharFrontend {
         registry,
         dispatcher,
         version: profile.version,
-        capabilities: ['oob'],
+        capabilities: this.#chardev.inBandOnly === true ? [] : ['oob'],
         pretty: this.#options.pretty ?? false,
         maxUnreadReplies: this.#options.maxUnreadReplies ?? DEFAULT_MAX_UNREAD_REPLIES,
         onNegotiated: (session) => events.add(session),

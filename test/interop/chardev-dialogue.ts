@@ -25,7 +25,14 @@ export class Conversation {
     const device = `socket,id=m0,path=${this.path('qmp')},server=on,wait=off`;
     const dashes = program === 'qemu-system-x86_64' ? '-' : '--';
     const monitor = program === 'qemu-system-x86_64' ? ['-mon', 'm0,mode=control'] : ['--monitor', 'm0'];
-    const options = args.map((each) => each.replace(/^--/, dashes).replaceAll('DIR', this.folder));
+    const options = args.map((each) =>
+      (each === '--mon'
+        ? program === 'qemu-system-x86_64'
+          ? '-mon'
+          : '--monitor'
+        : each.replace(/^--/, dashes)
+      ).replaceAll('DIR', this.folder),
+    );
     this.child = spawn(file, [...rest, `${dashes}chardev`, device, ...monitor, ...options], { stdio: 'ignore' });
   }
 
@@ -93,7 +100,8 @@ export class Conversation {
   }
 }
 
-function commandOf(program: Program): readonly string[] {
+/** What starts a program. */
+export function commandOf(program: Program): readonly string[] {
   if (program === 'fdset') return [process.execPath, fdsetMain, 'storage-daemon'];
   const command = qemu10.command(program);
   if (program === 'qemu-storage-daemon') return command;
