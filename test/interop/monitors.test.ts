@@ -119,7 +119,7 @@ suite('monitors, as QEMU has them', { skip: qemu10.missing }, () => {
       });
       let complaints = '';
       child.stderr.on('data', (part: Buffer) => (complaints += String(part)));
-      for (let tries = 0; complaints === '' && tries < 500; tries++) await sleep(10);
+      await once(child.stderr, 'data');
       const server = net.createServer().listen(path);
       const heard: string[] = [];
       for (const round of [1, 2]) {

@@ -69,7 +69,7 @@ suite('out of band, as QEMU does it', { skip: qemu10.missing }, () => {
         talk.connection.send(`${slow(talk)}${queries(1, 7)}`);
         await silence(talk);
         await talk.ask('{"exec-oob": "query-yank", "id": "seven wait"}');
-        talk.connection.send(`${queries(8, 8)}`);
+        talk.connection.send(queries(8, 8));
         await silence(talk);
         talk.connection.send('{"exec-oob": "query-yank", "id": "not read"}');
         await silence(talk);
