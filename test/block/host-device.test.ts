@@ -1,40 +1,13 @@
 // Does a block device work as a node? On a loop device, which takes root.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
 import { BlockGraph, openPath, type BlockBackend, type BlockdevOptions } from '../../src/block/index.ts';
+import { loopDeviceSize as size, loopSkipReason, withLoop } from '../loop-device.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
 checkOpenFds();
-
-const size = 1024 * 1024;
-
-function skipReason(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root, to set up a loop device';
-  if (!existsSync('/dev/loop-control')) return 'needs /dev/loop-control';
-  if (spawnSync('losetup', ['--version']).error !== undefined) return 'needs losetup';
-  return false;
-}
-
-/** Runs with a loop device over a file full of 0x41. */
-async function withLoop(run: (device: string, image: string) => Promise<void>, sectorSize = 512): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'fdset-loop-'));
-  const image = join(dir, 'image');
-  writeFileSync(image, Buffer.alloc(size, 0x41));
-  const setUp = spawnSync('losetup', ['--find', '--show', '--sector-size', String(sectorSize), image]);
-  assert.equal(setUp.stderr.toString(), '');
-  const device = setUp.stdout.toString().trim();
-  try {
-    await run(device, image);
-  } finally {
-    spawnSync('losetup', ['--detach', device]);
-    rmSync(dir, { recursive: true });
-  }
-}
 
 async function withBackend(
   device: string,
@@ -52,7 +25,7 @@ async function withBackend(
   }
 }
 
-describe('a loop device', { skip: skipReason() }, () => {
+describe('a loop device', { skip: loopSkipReason() }, () => {
   test('is no regular file', () =>
     withLoop(async (device) => {
       const graph = new BlockGraph({ openFile: openPath });

@@ -1,5 +1,6 @@
 // What do queries say of block nodes? The same scripts on QEMU and on ours, with the bytes compared.
 import { suite, test } from 'node:test';
+import { loopSkipReason, withLoop } from '../loop-device.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { qemuVersions } from '../qemu-versions.ts';
 import { assertSameAnswers, request, type Script } from './same-answers.ts';
@@ -55,6 +56,77 @@ const scripts: Record<string, Script> = {
       ]),
       query,
       deep,
+    ],
+  },
+  'names of files': {
+    server: 'storage-daemon',
+    files: {
+      'with space.raw': { size: 512 },
+      'quote".raw': { size: 512 },
+      'colon:x.raw': { size: 512 },
+      'comma,x=y.raw': { size: 512 },
+      '\u00e9\u{1f600}.raw': { size: 512 },
+      'file:disk.raw': { size: 512 },
+      '%41.raw': { size: 512 },
+      'back\\slash.raw': { size: 512 },
+    },
+    steps: [
+      ...[
+        'with space.raw',
+        'quote".raw',
+        'colon:x.raw',
+        './colon:x.raw',
+        'comma,x=y.raw',
+        '\u00e9\u{1f600}.raw',
+        'file:disk.raw',
+        './file:disk.raw',
+        'disk.raw',
+        '%41.raw',
+        'back\\slash.raw',
+        './/with space.raw',
+        '${dir}/with space.raw',
+        '',
+        '.',
+        'none/none',
+        '/dev/fdset/',
+        'nbd://localhost',
+        'json:{}',
+      ].flatMap((filename, index) => [
+        add({ driver: 'file', filename, 'node-name': `f${index}` }),
+        add({ driver: 'raw', file: `f${index}`, 'node-name': `r${index}`, 'read-only': true }),
+        add({ driver: 'raw', file: `f${index}`, 'node-name': `w${index}`, size: 512 }),
+      ]),
+      query,
+    ],
+  },
+  'names of nodes': {
+    server: 'storage-daemon',
+    steps: [
+      ...[
+        '',
+        'a',
+        'a',
+        '1',
+        '-',
+        'a.b',
+        'a_b-c',
+        'a b',
+        'x'.repeat(31),
+        'x'.repeat(32),
+        '\u00e9',
+        '#block1',
+        'A/b',
+      ].map((name) => add({ driver: 'null-co', 'node-name': name, 'read-zeroes': true })),
+      add({ driver: 'null-co' }),
+      add({ driver: 'raw', 'node-name': 'r', file: '' }),
+      add({ driver: 'raw', 'node-name': 'r', file: 'none' }),
+      add({ driver: 'raw', 'node-name': 'r' }),
+      add({ driver: 'raw', 'node-name': 'r', file: 'a' }),
+      add({ driver: 'raw', 'node-name': 'r', file: { driver: 'null-co' } }),
+      del('none'),
+      del(''),
+      del('a'),
+      query,
     ],
   },
   'raw over file': {
@@ -173,10 +245,46 @@ const scripts: Record<string, Script> = {
   },
 };
 
+/** What a script says of a block device. */
+function deviceScript(device: string): Script {
+  const node = { driver: 'host_device', filename: device };
+  return {
+    server: 'system',
+    steps: [
+      add({ ...node, 'node-name': 'h0' }),
+      add({ ...node, 'node-name': 'h1', 'read-only': true }),
+      add({ ...node, 'node-name': 'h2', 'auto-read-only': true, discard: 'unmap' }),
+      add({ ...node, 'node-name': 'h3', cache: { direct: true } }),
+      add({ driver: 'file', filename: device, 'node-name': 'f' }),
+      add({ driver: 'raw', file: 'h0', 'node-name': 'r0' }),
+      add({ driver: 'raw', file: 'h0', 'node-name': 'r1', offset: 4096, size: 4096 }),
+      query,
+      request('block_resize', { 'node-name': 'h0', size: 2097152 }),
+      del('r1'),
+      request('block_resize', { 'node-name': 'h0', size: 2097152 }),
+      request('block_resize', { 'node-name': 'h0', size: 512 }),
+      request('block_resize', { 'node-name': 'h1', size: 512 }),
+      query,
+      { send: request('add-fd', { 'fdset-id': 1 }), fds: [`r:${device}`] },
+      { send: request('add-fd', { 'fdset-id': 1 }), fds: [`rw:${device}`] },
+      { send: request('add-fd', { 'fdset-id': 1 }), fds: [`rw+direct:${device}`] },
+      add({ ...node, filename: '/dev/fdset/1', 'node-name': 's0' }),
+      add({ ...node, filename: '/dev/fdset/1', 'node-name': 's1', 'read-only': true }),
+      add({ ...node, filename: '/dev/fdset/1', 'node-name': 's2', cache: { direct: true } }),
+      add({ ...node, driver: 'file', filename: '/dev/fdset/1', 'node-name': 's3' }),
+      request('blockdev-reopen', { options: [{ ...node, filename: '/dev/fdset/1', 'node-name': 's1' }] }),
+      query,
+    ],
+  };
+}
+
 for (const qemu of qemuVersions) {
   suite(`block nodes of ${qemu.name}`, { skip: qemu.missing }, () => {
     for (const [name, script] of Object.entries(scripts)) {
       test(name, () => assertSameAnswers(script, qemu));
     }
+    test('a loop device', { skip: loopSkipReason() }, () =>
+      withLoop((device) => assertSameAnswers(deviceScript(device), qemu)),
+    );
   });
 }

@@ -1,7 +1,7 @@
 // Which fd does a transcript mean? `MODE[+FLAG...]:FILE`, `null`, `pipe-r`, `socket`, `socket:KEPT`, `listen:FILE`, `same:KEPT`, with a
 // trailing `=KEPT` for a copy that the client keeps: see test/fixtures/transcripts/README.md.
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pipe, socketPair } from '../../src/addon/index.ts';
 import { OwnedFd } from '../../src/fds/index.ts';
 
@@ -78,7 +78,7 @@ export class ClientFds {
       case 'same':
         return { fd: this.kept(file), others: [] };
       default:
-        return { fd: openSync(join(this.#dir, file), openFlags(mode), 0o600), others: [] };
+        return { fd: openSync(resolve(this.#dir, file), openFlags(mode), 0o600), others: [] };
     }
   }
 

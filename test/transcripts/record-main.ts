@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { qemu10 } from '../qemu-versions.ts';
 import { listeningSocket } from './listening-socket.ts';
 import { root } from './own-server.ts';
-import { recordScenario } from './record.ts';
+import { type Recorded, recordScenario } from './record.ts';
 import { scenariosOf, scriptOf, update } from './transcript-file.ts';
 import { formatLine, parseLines } from './transcript-lines.ts';
 
@@ -35,6 +35,7 @@ const commands = commandsOf(options);
 
 mkdirSync(options.out, { recursive: true });
 let changed = 0;
+let failed = 0;
 for (const file of readdirSync(transcripts).filter((name) => name.endsWith('.jsonl'))) {
   const lines = parseLines(readFileSync(join(transcripts, file), 'utf8'));
   for (const scenario of scenariosOf(lines)) {
@@ -42,7 +43,8 @@ for (const file of readdirSync(transcripts).filter((name) => name.endsWith('.jso
     const name = `${script.topic}/${script.title}`;
     const command = commands[script.header.server];
     if (command === undefined || !isWanted(name)) continue;
-    const recorded = await recordScenario(script, { command, listen: listeningSocket });
+    const recorded = await attempt(name, recordScenario(script, { command, listen: listeningSocket }));
+    if (recorded === undefined) continue;
     const differing = recorded.flatMap((fields, index) => (fields === undefined ? [] : [index + 1]));
     changed += differing.length;
     if (differing.length > 0) console.log(`${name}: other answers in step ${differing.join(', ')}`);
@@ -50,7 +52,20 @@ for (const file of readdirSync(transcripts).filter((name) => name.endsWith('.jso
   }
   writeFileSync(join(options.out, file), lines.map(formatLine).join(''));
 }
-console.log(changed === 0 ? 'every step is answered as recorded' : `${changed} steps are answered otherwise`);
+const outcome = changed === 0 ? 'every step is answered as recorded' : `${changed} steps are answered otherwise`;
+console.log(failed === 0 ? outcome : `${outcome}; ${failed} scenarios could not be recorded`);
+if (failed > 0) process.exitCode = 1;
+
+/** What cannot be recorded keeps its lines. */
+async function attempt(name: string, recording: Promise<Recorded[]>): Promise<Recorded[] | undefined> {
+  try {
+    return await recording;
+  } catch (error) {
+    failed++;
+    console.error(`${name}: not recorded: ${String(error)}`);
+    return undefined;
+  }
+}
 
 function isWanted(name: string): boolean {
   return filters.length === 0 || filters.some((filter) => name.includes(filter));
