@@ -45,8 +45,10 @@ async function emulate(args: readonly string[]): Promise<void> {
     preconfig: line.some(({ name }) => name === 'preconfig'),
     stopped: line.some(({ name }) => name === 'S'),
   });
+  daemon.shared.dispatcher.hold(); // no command comes between two options
   for (const option of line) await carryOut(daemon, option, line);
   daemon.inheritedFds.close();
+  daemon.shared.dispatcher.release();
   await ended;
   await daemon.stop();
 }
