@@ -6,7 +6,7 @@ export const layers = [
   ['addon', 'json'],
   ['fds', 'image', 'qmp'],
   ['qapi'],
-  ['socket'],
+  ['socket', 'qom'],
   ['chardev', 'client', 'block'],
   ['monitor', 'nbd'],
   ['daemon', 'embed', 'testing'],

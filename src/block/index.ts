@@ -6,6 +6,7 @@ export { BlockGraph, type AttachOptions, type BlockGraphOptions, type FoundNode 
 export { BlockBackend } from './backend.ts';
 export { BLOCK_RULES_10_0, BLOCK_RULES_7_2, type BlockRules } from './rules.ts';
 export { fileOpener, openPath, type OpenedFile, type OpenFile } from './open-file.ts';
+export { driverNames } from './drivers/index.ts';
 export type { BlockdevOptions } from './options.ts';
 export type { BlockStatusExtent, Extent, IoLimits } from './node.ts';
 export type { BlockLimits } from './limits.ts';

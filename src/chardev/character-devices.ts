@@ -1,7 +1,8 @@
 // Which character devices does a program have? chardev-add, -remove, -change and query-chardev, as QEMU's chardev/char.c.
 import { FdsetError } from '../errors.ts';
-import type { ChardevBackend, ChardevInfo } from '../qapi/index.ts';
+import type { ChardevBackend, ChardevInfo, OptionWarning } from '../qapi/index.ts';
 import type { TakeFd } from '../socket/index.ts';
+import { chardevBackends } from './backends.ts';
 import type { ListedChardev } from './chardev.ts';
 import { type ChardevContext, openChardev } from './open.ts';
 import { parseChardevOption } from './option.ts';
@@ -10,6 +11,8 @@ import { parseChardevOption } from './option.ts';
 export class CharacterDevices {
   readonly #context: ChardevContext;
   readonly #devices = new Map<string, ListedChardev>();
+  /** The kind of each, by id. */
+  readonly #kinds = new Map<string, string>();
 
   constructor(context: ChardevContext) {
     this.#context = context;
@@ -24,21 +27,25 @@ export class CharacterDevices {
     return this.#devices.values();
   }
 
+  /** The kind of a device, such as `socket`. */
+  kindOf(device: ListedChardev): string {
+    return this.#kinds.get(device.id)!;
+  }
+
   /**
    * Makes the device that `--chardev` asks for.
    *
-   * @returns what is to be printed behind `warning: `; undefined where help is asked for
+   * @param warn is told of what is deprecated
    * @throws FdsetError with QEMU's text
    */
-  async addByOption(text: string, takeFd: TakeFd): Promise<readonly string[] | undefined> {
-    const option = parseChardevOption(text);
-    if (option === undefined) return undefined;
-    const { id, backend, warnings } = option;
+  async addByOption(text: string, takeFd: TakeFd, warn?: (warning: OptionWarning) => void): Promise<void> {
+    const option = parseChardevOption(text, warn);
+    if (option === undefined) throw chardevError(`the kinds of devices are ${chardevBackends.join(', ')}`);
+    const { id, backend } = option;
     if (this.#devices.has(id)) {
       throw chardevError(`attempt to add duplicate property '${id}' to object (type 'container')`);
     }
     await this.#open(id, backend, takeFd);
-    return warnings.map(({ message, hint }) => `${message}\n${hint}`);
   }
 
   /** chardev-add. */
@@ -55,6 +62,7 @@ export class CharacterDevices {
   async #open(id: string, backend: ChardevBackend, takeFd: TakeFd): Promise<void> {
     const { device, connected } = await openChardev(id, backend, takeFd, this.#context);
     this.#devices.set(id, device);
+    this.#kinds.set(id, backend.type);
     await connected;
   }
 

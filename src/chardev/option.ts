@@ -4,6 +4,7 @@ import { FdsetError } from '../errors.ts';
 import {
   type ChardevBackend,
   chardevOptions,
+  type OptionWarning,
   parseQemuOpts,
   type QemuOpts,
   type SocketAddress,
@@ -17,24 +18,23 @@ type Values = QemuOpts<(typeof chardevOptions)['options']>['values'];
 export interface ChardevOption {
   readonly id: string;
   readonly backend: ChardevBackend;
-  /** What is to be printed behind `warning: `, over two lines. */
-  readonly warnings: QemuOpts<never>['warnings'];
 }
 
 /**
  * Reads the value of an option.
  *
+ * @param warn is told of what is deprecated
  * @returns undefined where it asks for help
  * @throws FdsetError or QapiError with QEMU's text
  */
-export function parseChardevOption(text: string): ChardevOption | undefined {
-  const { id, values, help, warnings } = parseQemuOpts(chardevOptions, text);
+export function parseChardevOption(text: string, warn?: (warning: OptionWarning) => void): ChardevOption | undefined {
+  const { id, values, help } = parseQemuOpts(chardevOptions, text, warn);
   if (help) return undefined;
   if (id === undefined) throw chardevError('chardev: no id specified');
   if (values.backend === undefined) throw chardevError(`chardev: "${id}" missing backend`);
   checkBackend(values.backend);
   if (values.mux === true) throw chardevError('mux=on is not there yet: leave it out');
-  return { id, backend: readBackend(values.backend, values), warnings };
+  return { id, backend: readBackend(values.backend, values) };
 }
 
 function readBackend(type: string, values: Values): ChardevBackend {

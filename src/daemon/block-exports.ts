@@ -13,6 +13,9 @@ import type { Listener } from '../socket/index.ts';
 /** The longest export name and description in the NBD protocol, in bytes. */
 const MAX_NBD_STRING = 4096;
 
+/** The types of exports that there are. */
+export const exportTypes = ['nbd'] as const;
+
 interface ExportEntry {
   readonly id: string;
   readonly nodeName: string;
@@ -22,19 +25,27 @@ interface ExportEntry {
   gone: Promise<void> | undefined;
 }
 
+export interface BlockExportsOptions {
+  /** Whether whoever has connected to the NBD server may stay. The fd is lent. */
+  readonly accepts: (connection: OwnedFd) => boolean;
+  /** Whether there is an object iothread with this id. Requests are carried out as without it. */
+  readonly hasIothread: (id: string) => boolean;
+}
+
 export class BlockExports {
   readonly #graph: BlockGraph;
   readonly #events: MonitorEvents;
-  readonly #accepts: (connection: OwnedFd) => boolean;
+  readonly #accepts: BlockExportsOptions['accepts'];
+  readonly #hasIothread: BlockExportsOptions['hasIothread'];
   /** By id, oldest first. */
   readonly #exports = new Map<string, ExportEntry>();
   #server: NbdServer | undefined;
 
-  /** @param accepts whether whoever has connected to the NBD server may stay; the fd is lent */
-  constructor(graph: BlockGraph, events: MonitorEvents, accepts: (connection: OwnedFd) => boolean) {
+  constructor(graph: BlockGraph, events: MonitorEvents, { accepts, hasIothread }: BlockExportsOptions) {
     this.#graph = graph;
     this.#events = events;
     this.#accepts = accepts;
+    this.#hasIothread = hasIothread;
   }
 
   /** @throws FdsetError where there is a server already */
@@ -74,8 +85,11 @@ export class BlockExports {
     if (this.#exports.has(id)) throw exportError(`Block export id '${id}' is already in use`);
     const node = this.#graph.find(undefined, nodeName);
     if (writable && node.readOnly) throw exportError('Cannot export read-only node as writable');
-    if (options.iothread !== undefined) throw exportError(`iothread "${options.iothread}" not found`);
-    if (options.type !== 'nbd') throw exportError('No driver found for the requested export type');
+    const { iothread, type } = options;
+    if (iothread !== undefined && !this.#hasIothread(iothread)) throw exportError(`iothread "${iothread}" not found`);
+    if (options.type !== 'nbd') {
+      throw exportError(`No driver found for the requested export type: '${type}' is not there, only 'nbd' is`);
+    }
     await this.#addNbd({ ...options, name: options.name ?? nodeName, writable });
   }
 

@@ -12,8 +12,11 @@ import { NbdServerOptions } from '../qapi/schema/block-export.ts';
 import type { SocketAddress } from '../qapi/schema/sockets.ts';
 import { connectTo, type Listener, listenOn } from '../socket/index.ts';
 import type { InheritedFds } from './inherited-fds.ts';
+import { type Answer, answerTo } from './option-answer.ts';
 import type { CommandLine, Option } from './options.ts';
 import { withOptionText } from './option-text.ts';
+import { deprecation, type ProgramMessages, type Warn } from './program-messages.ts';
+import { applyTrace } from './trace.ts';
 
 /** What is handed to the daemon: its arguments, and the fds that they name. */
 export interface HandOver {
@@ -24,6 +27,8 @@ export interface HandOver {
   readonly stdin: number | undefined;
   /** Closes what only the daemon is to have, once it has it: connections. */
   readonly handedOver: () => void;
+  /** What to print instead of starting, where an option asks for help. */
+  readonly answer: Answer | undefined;
   /** Closes the sockets here and removes their files. */
   readonly close: () => void;
 }
@@ -33,20 +38,28 @@ export interface HandOver {
  *
  * @throws FdsetError with the option in front; nothing stays open
  */
-export async function handOver(commandLine: CommandLine, inherited: InheritedFds): Promise<HandOver> {
+export async function handOver(
+  commandLine: CommandLine,
+  inherited: InheritedFds,
+  messages: ProgramMessages,
+): Promise<HandOver> {
   const carrier = new Carrier(inherited);
+  const args: string[] = [];
+  const handed = (answer: Answer | undefined): HandOver => ({
+    args,
+    answer,
+    fds: carrier.fds,
+    stdin: carrier.stdin,
+    handedOver: () => carrier.closeConnections(),
+    close: () => carrier.close(),
+  });
   try {
-    const args: string[] = [];
     for (const option of commandLine.inOrder) {
-      args.push(`--${option.name}`, await withOptionText(option, () => carrier.rewrite(option)));
+      const answer = await withOptionText(option, () => answerTo(option));
+      if (answer !== undefined) return handed(answer);
+      args.push(...(await withOptionText(option, () => carrier.rewrite(option, messages.of(option)))));
     }
-    return {
-      args,
-      fds: carrier.fds,
-      stdin: carrier.stdin,
-      handedOver: () => carrier.closeConnections(),
-      close: () => carrier.close(),
-    };
+    return handed(undefined);
   } catch (error) {
     carrier.close();
     throw error;
@@ -64,17 +77,22 @@ class Carrier {
     this.#inherited = inherited;
   }
 
-  /** The option's value as the daemon gets it. */
-  rewrite({ name, value }: Option): Promise<string> | string {
+  /** The option as the daemon gets it; nothing, where all of it is done here. */
+  async rewrite({ name, value }: Option, warn: Warn): Promise<string[]> {
     switch (name) {
       case 'add-fd':
-        return this.#passAddFd(value);
+        return ['--add-fd', this.#passAddFd(value)];
       case 'chardev':
-        return this.#passChardev(value);
+        return ['--chardev', await this.#passChardev(value, warn)];
       case 'nbd-server':
-        return this.#passNbdServer(value);
+        return ['--nbd-server', await this.#passNbdServer(value)];
+      case 'trace':
+        applyTrace(value, warn);
+        return [];
+      case 'unexpected':
+        throw new FdsetError('ERR_FDSET_OPTION', 'Unexpected argument');
       default:
-        return value;
+        return [`--${name}`, value];
     }
   }
 
@@ -85,8 +103,8 @@ class Carrier {
     return value;
   }
 
-  async #passChardev(text: string): Promise<string> {
-    const option = parseChardevOption(text);
+  async #passChardev(text: string, warn: Warn): Promise<string> {
+    const option = parseChardevOption(text, deprecation(warn));
     if (option?.backend.type === 'stdio') this.#passStdin();
     if (option?.backend.type !== 'socket') return text;
     const { id, backend } = option;

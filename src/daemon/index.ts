@@ -3,7 +3,8 @@
 // sandbox.ts (how it gives up its rights; SECURITY.md).
 //
 // Source: QEMU's storage-daemon/, docs/reference/storage-daemon.md.
-export { storageDaemonMain, daemonScript } from './main.ts';
+export { storageDaemonMain } from './main.ts';
+export { daemonScript } from './run-starter.ts';
 export { startDaemon, type DaemonStart, type StartedDaemon } from './starter.ts';
 export { listenOn, type TakeFd } from '../socket/index.ts';
 export { describeSandbox, type SandboxReport } from './sandbox-report.ts';

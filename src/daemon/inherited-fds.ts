@@ -1,7 +1,8 @@
 // Which fds has whoever started this program handed to it, and who takes each? An fd of the command line (`--add-fd
 // fd=3`, `fd=4`) is claimed once as a socket, or any number of times as the source of members of fd sets; what is left
 // when all options are done is closed.
-import { type OwnedFd, takeInheritedFd } from '../fds/index.ts';
+import { FdsetError } from '../errors.ts';
+import { listInheritedFds, type OwnedFd, takeInheritedFd } from '../fds/index.ts';
 
 export class InheritedFds {
   readonly #claimed = new Map<number, OwnedFd>();
@@ -24,9 +25,28 @@ export class InheritedFds {
     return owned;
   }
 
+  /**
+   * The socket that an address names, given away.
+   *
+   * @param str the number of the fd
+   * @throws FdsetError in QEMU's words
+   */
+  takeSocket(str: string): OwnedFd {
+    if (!/^\d+$/.test(str)) throw addressError(`Unable to parse FD number ${str}`);
+    const fd = Number(str);
+    if (!this.#claimed.has(fd) && !listInheritedFds().includes(fd)) {
+      throw addressError(`File descriptor '${str}' is not a socket`);
+    }
+    return this.take(fd);
+  }
+
   /** Closes what nobody took. */
   close(): void {
     for (const owned of this.#claimed.values()) owned[Symbol.dispose]();
     this.#claimed.clear();
   }
+}
+
+function addressError(message: string): FdsetError {
+  return new FdsetError('ERR_FDSET_ADDRESS', message);
 }

@@ -1,62 +1,68 @@
 // The storage daemon as a program: what its command line asks for, in this process or behind a sandbox.
 //
-//   --sandbox off     everything happens here
-//   --sandbox on|try  this process becomes the starter: it binds the sockets, starts the daemon in its sandbox with the
-//                     fds, and stays to pass on signals and to clean up
-//   FDSET_SANDBOX     set by a starter: this process is the daemon in the sandbox
-import { fileURLToPath } from 'node:url';
-
+//   --sandbox off      everything happens here
+//   --sandbox on|try   this process becomes the starter: run-starter.ts
+//   --daemonize        this process starts the program again in the background and waits: daemonize.ts
+//   FDSET_SANDBOX      set by a starter: this process is the daemon in the sandbox
+//   FDSET_BACKGROUND   set by a process that waits: this one is in the background
 import { FdsetError } from '../errors.ts';
 import { declareInheritedFds, listInheritedFds } from '../fds/index.ts';
 import { type Profile, PROFILES } from '../monitor/index.ts';
-import { PACKAGE_VERSION } from '../package-version.ts';
-import { handOver } from './hand-over.ts';
+import { Background, startInBackground } from './daemonize.ts';
+import { storageDaemonHelp } from './help.ts';
 import { InheritedFds } from './inherited-fds.ts';
 import { type CommandLine, lastValue, parseCommandLine, UsageError } from './options.ts';
 import { writePidFile } from './pid-file.ts';
+import { ProgramMessages } from './program-messages.ts';
 import { runDaemon } from './run-daemon.ts';
-import { type SandboxMode, sandboxModes, takeOrder } from './sandbox-order.ts';
-import { describeSandbox } from './sandbox-report.ts';
+import { runStarter } from './run-starter.ts';
+import { type SandboxMode, sandboxModes, type SandboxOrder, takeOrder } from './sandbox-order.ts';
 import { enterSandbox } from './sandbox.ts';
-import { startDaemon, type StartedDaemon } from './starter.ts';
-import { storageDaemonHelp } from './help.ts';
-
-/** The script of the daemon's own process, which imports nothing but this package. */
-export const daemonScript = fileURLToPath(new URL('../cli/storage-daemon-main.js', import.meta.url));
 
 /**
  * Runs `fdset storage-daemon` with the arguments behind the name, to its end.
  *
+ * @param program as it was called, for messages
  * @returns the exit code
  */
 export async function storageDaemonMain(args: readonly string[], program: string): Promise<number> {
+  const messages = new ProgramMessages(program);
   try {
     const commandLine = parseCommandLine(args);
-    return await run(commandLine);
+    if (commandLine.asked === 'help') return print(storageDaemonHelp(program));
+    const profile = profileOf(commandLine);
+    if (commandLine.asked === 'version') return print(versionText(program, profile));
+    return await run(commandLine, profile, messages);
   } catch (error) {
     if (!(error instanceof FdsetError)) throw error;
-    process.stderr.write(`${program}: ${error.message}\n`);
+    messages.error(error);
     return 1;
   }
 }
 
-async function run(commandLine: CommandLine): Promise<number> {
-  if (lastValue(commandLine, 'help') !== undefined) return print(storageDaemonHelp);
-  if (lastValue(commandLine, 'version') !== undefined)
-    return print(`fdset-storage-daemon version ${PACKAGE_VERSION}\n`);
-  if (lastValue(commandLine, 'daemonize') !== undefined) {
-    throw new UsageError('--daemonize is not there yet: let a service manager or the shell put it into the background');
-  }
-  const order = takeOrder();
-  if (order === undefined) listInheritedFds();
-  else declareInheritedFds(order.fds);
+async function run(commandLine: CommandLine, profile: Profile, messages: ProgramMessages): Promise<number> {
   const mode = sandboxMode(commandLine);
-  return order === undefined && mode !== 'off' ? runStarter(commandLine, mode) : runHere(commandLine, order);
+  const order = takeOrder();
+  const background = Background.take();
+  const declared = order?.fds ?? background?.fds;
+  if (declared === undefined) listInheritedFds();
+  else declareInheritedFds(declared);
+  if (background === undefined && lastValue(commandLine, 'daemonize') !== undefined) {
+    return startInBackground(listInheritedFds());
+  }
+  if (order === undefined && mode !== 'off') return runStarter(commandLine, { mode, messages, background });
+  return runHere(commandLine, { order, profile, messages, background });
 }
 
 function print(text: string): number {
   process.stdout.write(text);
   return 0;
+}
+
+/** In the form of QEMU's programs: programs that start this one read the version from it. */
+function versionText(program: string, { version }: Profile): string {
+  const { major, minor, micro } = version.qemu;
+  return `${program} version ${major}.${minor}.${micro} (${version.package})\n`;
 }
 
 function sandboxMode(commandLine: CommandLine): SandboxMode {
@@ -74,70 +80,36 @@ function profileOf(commandLine: CommandLine): Profile {
   return profile;
 }
 
+interface Surroundings {
+  readonly order: SandboxOrder | undefined;
+  readonly profile: Profile;
+  readonly messages: ProgramMessages;
+  readonly background: Background | undefined;
+}
+
 /** The daemon itself, with or without a sandbox around it. */
-async function runHere(commandLine: CommandLine, order: ReturnType<typeof takeOrder>): Promise<number> {
+async function runHere(commandLine: CommandLine, surroundings: Surroundings): Promise<number> {
+  const { order, profile, messages, background } = surroundings;
   const sandbox = await enterSandbox(order);
   const pidFile = lastValue(commandLine, 'pidfile');
   let removePidFile = () => {};
   try {
-    await runDaemon(commandLine, {
-      profile: profileOf(commandLine),
+    return await runDaemon(commandLine, {
+      profile,
+      messages,
       sandbox: sandbox.report,
       inheritedFds: new InheritedFds(),
-      onReady: () => {
-        if (pidFile !== undefined) removePidFile = writePidFile(pidFile);
+      onReady: async () => {
+        if (pidFile !== undefined) removePidFile = await writePidFile(pidFile);
+        background?.detach();
         sandbox.ready();
       },
     });
-    return 0;
   } catch (error) {
     sandbox.failed(error);
     if (order === undefined) throw error;
     return 1; // the starter says why
   } finally {
     removePidFile();
-  }
-}
-
-async function runStarter(commandLine: CommandLine, mode: SandboxMode): Promise<number> {
-  let daemon: StartedDaemon | undefined;
-  let interrupted = false;
-  const interrupt = (): void => {
-    interrupted = true;
-    daemon?.kill('SIGTERM');
-  };
-  // From before the first socket is bound: what is bound is removed again.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  const inherited = new InheritedFds();
-  const handed = await handOver(commandLine, inherited);
-  let removePidFile = () => {};
-  try {
-    if (interrupted) return 0;
-    const passed = commandLine.first
-      .filter(({ name }) => name === 'allow-uid' || name === 'compat')
-      .flatMap(({ name, value }) => [`--${name}`, value]);
-    daemon = startDaemon({
-      mode,
-      script: daemonScript,
-      args: [...handed.args, ...passed],
-      fds: handed.fds,
-      stdin: handed.stdin,
-    });
-    inherited.close();
-    handed.handedOver();
-    process.stderr.write(`fdset-storage-daemon: ${describeSandbox(await daemon.ready)}\n`);
-    const pidFile = lastValue(commandLine, 'pidfile');
-    if (pidFile !== undefined) removePidFile = writePidFile(pidFile);
-    const { code, signal } = await daemon.exit;
-    if (signal !== null) throw new FdsetError('ERR_FDSET_DAEMON', `the daemon was killed by ${signal}`);
-    return code ?? 1;
-  } catch (error) {
-    daemon?.kill('SIGTERM');
-    await daemon?.exit;
-    if (interrupted) return 0; // it was asked to end before it could do so in order
-    throw error;
-  } finally {
-    removePidFile();
-    handed.close();
   }
 }

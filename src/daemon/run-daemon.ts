@@ -5,6 +5,7 @@ import { applyOption } from './apply-option.ts';
 import type { InheritedFds } from './inherited-fds.ts';
 import type { CommandLine } from './options.ts';
 import { peerFilter } from './peer-filter.ts';
+import type { ProgramMessages } from './program-messages.ts';
 import type { SandboxReport } from './sandbox-report.ts';
 import { StorageDaemon } from './storage-daemon.ts';
 
@@ -17,24 +18,21 @@ export interface RunOptions {
   /** What holds this process, for `x-query-sandbox`. */
   readonly sandbox: SandboxReport;
   readonly inheritedFds: InheritedFds;
+  readonly messages: ProgramMessages;
   /** Called when all options are carried out and every socket listens. */
-  readonly onReady: () => void;
-}
-
-/** As QEMU's error_report. */
-function report(message: string): void {
-  process.stderr.write(`fdset-storage-daemon: ${message}\n`);
+  readonly onReady: () => Promise<void>;
 }
 
 /**
  * Runs a storage daemon in this process.
  *
+ * @returns the exit code: 0, or that of an option that asked for help
  * @throws FdsetError with the option in front, where one cannot be carried out; everything is closed then
  */
 export async function runDaemon(
   commandLine: CommandLine,
-  { profile, sandbox, inheritedFds, onReady }: RunOptions,
-): Promise<void> {
+  { profile, sandbox, inheritedFds, messages, onReady }: RunOptions,
+): Promise<number> {
   const accepts = peerFilter(commandLine);
   let over = false;
   let end!: () => void;
@@ -48,19 +46,24 @@ export async function runDaemon(
   for (const signal of signals) process.on(signal, end);
   // A daemon without a socket runs, too, and so does one whose first option waits for a file.
   const alive = setInterval(() => {}, longestDelay);
+  const report = (message: string): void => messages.note(message);
   const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, report, onQuit: end });
   // Clients of the first monitor wait: no command comes between two options, as in qemu-storage-daemon.
   daemon.shared.dispatcher.hold();
   try {
     // One that waits for its first client is not waited for once the daemon is to end.
     for (const option of commandLine.inOrder) {
-      await Promise.race([applyOption(daemon, option), ended]);
-      if (over) return;
+      const answer = await Promise.race([applyOption(daemon, option, messages), ended]);
+      if (over) return 0;
+      if (!answer) continue;
+      process.stdout.write(answer.text);
+      return answer.exitCode;
     }
     daemon.inheritedFds.close();
-    onReady();
+    await onReady();
     daemon.shared.dispatcher.release();
     await ended;
+    return 0;
   } finally {
     await daemon.stop();
     clearInterval(alive);

@@ -17,10 +17,12 @@ import {
   registerLedgerCommands,
   registerYankCommands,
 } from '../monitor/index.ts';
+import { ObjectTree } from '../qom/index.ts';
 import { BlockExports } from './block-exports.ts';
 import { registerBlockCommands } from './commands/block.ts';
 import { registerExportCommands } from './commands/export.ts';
 import { registerNbdCommands } from './commands/nbd.ts';
+import { registerObjectCommands } from './commands/object.ts';
 import { registerSandboxCommands } from './commands/sandbox.ts';
 import type { InheritedFds } from './inherited-fds.ts';
 import type { SandboxReport } from './sandbox-report.ts';
@@ -49,6 +51,7 @@ export class StorageDaemon {
   readonly shared: MonitorShared;
   readonly graph: BlockGraph;
   readonly exports: BlockExports;
+  readonly objects: ObjectTree;
   #stopped: Promise<void> | undefined;
 
   constructor(options: StorageDaemonOptions) {
@@ -59,7 +62,15 @@ export class StorageDaemon {
     this.shared = createMonitorShared(this.registry, options.profile);
     this.shared.clients.onChange = (count) => this.fdsets.setMonitorClients(count);
     this.graph = new BlockGraph({ openFile: fileOpener(this.fdsets), rules: options.profile.block });
-    this.exports = new BlockExports(this.graph, this.shared.events, options.accepts);
+    this.objects = new ObjectTree({
+      chardevs: () =>
+        [...this.chardevs].map((one) => ({ id: one.id, className: `chardev-${this.chardevs.kindOf(one)}` })),
+      emptyContainers: options.profile.emptyContainers,
+    });
+    this.exports = new BlockExports(this.graph, this.shared.events, {
+      accepts: options.accepts,
+      hasIothread: (id) => this.objects.find(id, 'iothread') !== undefined,
+    });
     this.#registerCommands(options);
   }
 
@@ -83,6 +94,7 @@ export class StorageDaemon {
     registerBlockCommands(this.registry, this.graph);
     registerExportCommands(this.registry, this.exports);
     registerNbdCommands(this.registry, this.exports, this.inheritedFds);
+    registerObjectCommands(this.registry, this.objects);
     registerSandboxCommands(this.registry, options.sandbox);
   }
 

@@ -17,6 +17,8 @@ export interface Profile {
   readonly block: BlockRules;
   /** How the schema differs from ours, which is that of 10.0. */
   readonly revision?: Revision;
+  /** Whether `qom-list /` shows containers that nothing has been put into. */
+  readonly emptyContainers: boolean;
 }
 
 export const PROFILE_10_0: Profile = {
@@ -24,6 +26,7 @@ export const PROFILE_10_0: Profile = {
   version: versionOf(10, 0, 2),
   fdsets: FDSET_RULES_10_0,
   block: BLOCK_RULES_10_0,
+  emptyContainers: true,
 };
 
 /** As 7.2 is while its machine runs. */
@@ -33,6 +36,7 @@ export const PROFILE_7_2: Profile = {
   fdsets: FDSET_RULES_7_2,
   block: BLOCK_RULES_7_2,
   revision: REVISION_7_2,
+  emptyContainers: false,
 };
 
 /** The default first. */

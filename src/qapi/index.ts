@@ -10,9 +10,18 @@ export { querySchema } from './introspect.ts';
 export { RevisedSchema, type Revision } from './revision.ts';
 export { REVISION_7_2 } from './schema-7-2.ts';
 export { visitOption } from './option.ts';
-export { parseKeyval } from './keyval.ts';
-export { isIdentifier, parseQemuOpts, type OptionList, type QemuOpts } from './qemu-opts.ts';
+export { parseKeyval, parseKeyvalOrHelp } from './keyval.ts';
+export {
+  describeOptionList,
+  IDENTIFIER_HINT,
+  isIdentifier,
+  parseQemuOpts,
+  type OptionList,
+  type OptionWarning,
+  type QemuOpts,
+} from './qemu-opts.ts';
 export { addFdOptions, chardevOptions } from './option-lists.ts';
+export { synopsis } from './synopsis.ts';
 export { asInt64 } from './cutils.ts';
 export {
   alternate,
@@ -41,5 +50,5 @@ export {
   uint8,
   union,
 } from './builders.ts';
-export type { CommandDefinition, EventDefinition, QapiType } from './types.ts';
+export type { CommandDefinition, EventDefinition, Member, QapiType, StructType } from './types.ts';
 export { QapiError, expects, refusedValue } from './qapi-error.ts';

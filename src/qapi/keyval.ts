@@ -20,14 +20,21 @@ const listIndex = /^[0-9]+/;
  * @throws QapiError with QEMU's text
  */
 export function parseKeyval(text: string, impliedKey?: string): JsonObject {
+  const { members, help } = parseKeyvalOrHelp(text, impliedKey);
+  if (help) throw optionSyntax('help', 'Help is not available for this option');
+  return members;
+}
+
+/** {@link parseKeyval} for an option that has help: says whether a word of the text asks for it. */
+export function parseKeyvalOrHelp(text: string, impliedKey?: string): { members: JsonObject; help: boolean } {
   const root: JsonObject = new Map();
-  let helpWanted = false;
+  let help = false;
   let implied = impliedKey;
   for (let at = 0; at < text.length; implied = undefined) {
     const keyEnd = endOfKey(text, at);
     const bare = text.slice(at, keyEnd);
     if (text[keyEnd] !== '=' && isHelp(bare)) {
-      helpWanted = true;
+      help = true;
       at = keyEnd + 1;
     } else if (text[keyEnd] !== '=' && bare !== '' && implied !== undefined) {
       root.set(implied, bare);
@@ -36,8 +43,7 @@ export function parseKeyval(text: string, impliedKey?: string): JsonObject {
       at = parseParameter(text, at, keyEnd, root);
     }
   }
-  if (helpWanted) throw optionSyntax('help', 'Help is not available for this option');
-  return listify(root, '') as JsonObject;
+  return { members: listify(root, '') as JsonObject, help };
 }
 
 /** Whether a word asks for help, as QEMU's options understand it. */

@@ -28,17 +28,30 @@ export interface QemuOpts<T extends OptionKinds> {
   readonly values: { readonly [K in keyof T]?: OptionValues[T[K]] };
   /** Whether `help` or `?` was among the words; then what follows it was not looked at. */
   readonly help: boolean;
-  /** What QEMU prints to stderr about it: the text behind `warning: `, and the line after it. */
-  readonly warnings: readonly { readonly message: string; readonly hint: string }[];
 }
 
-const identifierHint = "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.";
+/** What QEMU prints to stderr about an option: the text behind `warning: `, and the line after it. */
+export interface OptionWarning {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What QEMU prints below `expects an identifier`. */
+export const IDENTIFIER_HINT = "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.";
 const sizeHint =
   'Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.';
 
 /** Whether an id is one that QEMU accepts for objects, chardevs and exports. */
 export function isIdentifier(id: string): boolean {
   return /^[A-Za-z][A-Za-z0-9._-]*$/.test(id);
+}
+
+const kindNames = { string: 'str', bool: 'bool (on/off)', number: 'num', size: 'size' } as const;
+
+/** What QEMU prints of an option that is asked for its keys. */
+export function describeOptionList(option: string, { options }: OptionList): string {
+  const keys = Object.entries(options).map(([name, kind]) => `  ${name}=<${kindNames[kind]}>\n`);
+  return `${option} options:\n${keys.sort().join('')}`;
 }
 
 interface Parameter {
@@ -53,21 +66,25 @@ interface Parameter {
  * Reads an option of the older kind. A word without a value is a flag: `server` means on, `noserver` off. Of a key given
  * twice the last counts, except `id`, where it is the first.
  *
+ * @param warn is told of what is deprecated, before an error that follows is thrown
  * @throws QapiError with QEMU's text, and `hint` where QEMU prints a second line
  */
-export function parseQemuOpts<const T extends OptionKinds>(list: OptionList<T>, text: string): QemuOpts<T> {
+export function parseQemuOpts<const T extends OptionKinds>(
+  list: OptionList<T>,
+  text: string,
+  warn: (warning: OptionWarning) => void = () => {},
+): QemuOpts<T> {
   const id = findId(text);
-  if (id !== undefined && !isIdentifier(id)) throw expects('id', 'an identifier', identifierHint);
+  if (id !== undefined && !isIdentifier(id)) throw expects('id', 'an identifier', IDENTIFIER_HINT);
   const values: Record<string, unknown> = {};
-  const warnings: { message: string; hint: string }[] = [];
-  const result = (help: boolean) => ({ id, values, help, warnings }) as QemuOpts<T>;
+  const result = (help: boolean) => ({ id, values, help }) as QemuOpts<T>;
   let impliedKey = list.impliedKey;
   for (let at = 0; at < text.length; impliedKey = undefined) {
     const end = endOfKey(text, at);
     if (text[end] !== '=' && isHelp(text.slice(at, end))) return result(true);
     const parameter = readParameter(text, at, impliedKey);
     at = parameter.next;
-    if (parameter.flag !== undefined) warnings.push(shortForm(parameter.flag, parameter));
+    if (parameter.flag !== undefined) warn(shortForm(parameter.flag, parameter));
     if (parameter.name !== 'id') values[parameter.name] = readOption(list.options, parameter);
   }
   return result(false);
@@ -93,7 +110,7 @@ function readParameter(text: string, at: number, impliedKey: string | undefined)
 }
 
 /** QEMU knows an option `delay` only as the reverse of `nodelay`. */
-function shortForm(flag: string, { name, value }: Parameter) {
+function shortForm(flag: string, { name, value }: Parameter): OptionWarning {
   const instead = name === 'delay' ? `nodelay=${value === 'off' ? 'on' : 'off'}` : `${name}=${value}`;
   return { message: `short-form boolean option '${flag}' deprecated`, hint: `Please use ${instead} instead` };
 }

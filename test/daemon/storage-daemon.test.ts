@@ -90,8 +90,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       '--monitor',
       'c',
     );
-    await daemon.untilFile(socket);
-    const client = await QmpClient.connect(socket);
+    const client = await connectEarly(socket);
     const { code, stderr } = await daemon.end(signal);
     assert.deepEqual([code, stderr], [0, '']);
     await client.close();
@@ -157,7 +156,10 @@ test('no command of a client comes between two options', async () => {
 
 test('--help and --version answer and exit with 0', () => {
   assert.match(fdset('storage-daemon', '--help').stdout, /--blockdev/);
-  assert.match(fdset('storage-daemon', '-V').stdout, /^fdset-storage-daemon version \d+\.\d+\.\d+\n$/);
+  assert.match(
+    fdset('storage-daemon', '-V').stdout,
+    /^fdset storage-daemon version 10\.0\.2 \(fdset \d+\.\d+\.\d+\)\n$/,
+  );
 });
 
 test('an export in an iothread that does not exist is refused, as there are none', () => {

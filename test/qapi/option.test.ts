@@ -126,7 +126,9 @@ test('the flat form of an address is for the command line', () => {
 });
 
 test('a flag means on, with no before it off, and both are warned about', () => {
-  const { id, values, warnings, help } = parseQemuOpts(chardevOptions, 'socket,id=c,path=/p,,q,server,nowait,nodelay');
+  const warnings: unknown[] = [];
+  const text = 'socket,id=c,path=/p,,q,server,nowait,nodelay';
+  const { id, values, help } = parseQemuOpts(chardevOptions, text, (warning) => warnings.push(warning));
   assert.equal(id, 'c');
   assert.deepEqual(values, { backend: 'socket', path: '/p,q', server: true, wait: false, delay: false });
   assert.equal(help, false);

@@ -9,3 +9,8 @@ import { rawDriver } from './raw.ts';
 export const drivers: ReadonlyMap<string, BlockDriver> = new Map(
   [fileDriver, hostDeviceDriver, nullCoDriver, rawDriver].map((driver) => [driver.name, driver]),
 );
+
+/** In the order of the alphabet. */
+export function driverNames(): string[] {
+  return [...drivers.keys()].sort();
+}

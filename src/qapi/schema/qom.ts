@@ -184,7 +184,22 @@ export const ObjectPropertyInfo = struct('ObjectPropertyInfo', {
   'default-value': optional(any),
 });
 
+export type ObjectPropertyInfo = Infer<typeof ObjectPropertyInfo>;
+
 export const qomList = command('qom-list', { data: { path: str }, returns: array(ObjectPropertyInfo) });
+
+export const ObjectTypeInfo = struct('ObjectTypeInfo', { name: str, abstract: optional(bool), parent: optional(str) });
+export type ObjectTypeInfo = Infer<typeof ObjectTypeInfo>;
+
+export const qomListTypes = command('qom-list-types', {
+  data: { implements: optional(str), abstract: optional(bool) },
+  returns: array(ObjectTypeInfo),
+});
+
+export const qomListProperties = command('qom-list-properties', {
+  data: { typename: str },
+  returns: array(ObjectPropertyInfo),
+});
 
 export const qomGet = command('qom-get', { data: { path: str, property: str }, returns: any });
 

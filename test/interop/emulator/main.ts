@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 
 import { applyOption } from '../../../src/daemon/apply-option.ts';
 import { InheritedFds } from '../../../src/daemon/inherited-fds.ts';
+import { ProgramMessages } from '../../../src/daemon/program-messages.ts';
 import { enterSandbox } from '../../../src/daemon/sandbox.ts';
 import { StorageDaemon } from '../../../src/daemon/storage-daemon.ts';
 import { listInheritedFds } from '../../../src/fds/index.ts';
@@ -21,6 +22,8 @@ const help: Readonly<Record<string, string>> = {
   'device help': 'name "virtio-blk", bus virtio-bus\n',
   'drive format=help': 'Supported formats: file host_device null-co raw\nSupported formats (read-only):\n',
 };
+
+const messages = new ProgramMessages('emulator');
 
 type Line = readonly EmulatorOption[];
 
@@ -57,18 +60,18 @@ async function carryOut(daemon: StorageDaemon, { name, value }: EmulatorOption, 
   const text = `-${name} ${value}`;
   if (name === 'qmp') {
     const path = value.slice('unix:'.length);
-    await applyOption(daemon, { name: 'chardev', value: `socket,id=qmp,path=${path}`, text });
-    await applyOption(daemon, { name: 'monitor', value: 'chardev=qmp', text });
+    await applyOption(daemon, { name: 'chardev', value: `socket,id=qmp,path=${path}`, text }, messages);
+    await applyOption(daemon, { name: 'monitor', value: 'chardev=qmp', text }, messages);
   } else if (name === 'drive') {
     await addDrive(daemon, membersOf(value));
   } else if (name === 'qtest') {
     startQtest(daemon, value, line);
   } else if (name === 'mon') {
-    await applyOption(daemon, { name: 'monitor', value, text });
+    await applyOption(daemon, { name: 'monitor', value, text }, messages);
   } else if (name === 'add-fd' || name === 'blockdev' || name === 'object') {
-    await applyOption(daemon, { name, value, text });
+    await applyOption(daemon, { name, value, text }, messages);
   } else if (name === 'chardev' && !isOfQtest(membersOf(value), line)) {
-    await applyOption(daemon, { name, value, text });
+    await applyOption(daemon, { name, value, text }, messages);
   }
 }
 
