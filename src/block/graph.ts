@@ -102,7 +102,7 @@ export class BlockGraph {
     try {
       for (const node of nodes) this.#passDown(node);
       for (const node of nodes) this.#check(node);
-      for (const protocol of nodes.flatMap(protocolsOf)) await protocol.adapt(undo);
+      for (const protocol of nodes.flatMap(protocolsOf)) await protocol.adapt(undo, true);
     } catch (error) {
       undo();
       for (const node of nodes) this.#passDown(node);

@@ -183,9 +183,11 @@ export abstract class ProtocolNode extends BlockNode {
    * node take turns.
    *
    * Where it fails, `undo` takes back the claim that cannot be met before anybody else's turn comes.
+   * @param reopening a blockdev-reopen asks for it: then a file that cannot be opened for reading only any more is an
+   *   error, and otherwise it stays open for writing
    * @throws FdsetError with QEMU's text. Losing permissions never fails.
    */
-  abstract adapt(undo: () => void): Promise<void>;
+  abstract adapt(undo: () => void, reopening?: boolean): Promise<void>;
 
   /** Gives up what the node owns. Requests that are with the kernel keep the file open until they are back. */
   abstract close(): NodeClosing;

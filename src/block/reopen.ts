@@ -2,6 +2,7 @@
 //
 // Options of every node, and the window of `raw`, can change; all others must be what they were. An inline child takes
 // over what it inherits from its parent. Source: fdset.md §8 and the transcripts `reopen` and `blockdev`.
+import { inQemuOrder } from '../json/index.ts';
 import type { BlockNode } from './node.ts';
 import { checkNodeOptions, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
 import { Permission } from './permissions.ts';
@@ -38,8 +39,19 @@ export function planReopen(
   list: readonly BlockdevOptions[],
   nodes: ReadonlyMap<string, BlockNode>,
 ): readonly NodeChange[] {
-  const queue = list.map((options) => ({ options, node: findNode(options, nodes) }));
-  return queue.flatMap(({ options, node }) => planNode(node, options, inlineParent(node)?.options, nodes));
+  const queue = new Map<BlockNode, BlockdevOptions>();
+  for (const options of list) {
+    const node = findNode(options, nodes);
+    queue.set(node, joined(queue.get(node), options));
+  }
+  return [...queue].flatMap(([node, options]) => planNode(node, options, inlineParent(node)?.options, nodes));
+}
+
+/** A node that is listed again keeps what it was given before where it is not given anew. */
+function joined(before: BlockdevOptions | undefined, options: BlockdevOptions): BlockdevOptions {
+  if (before === undefined) return options;
+  const all = { ...before, ...options };
+  return all.cache === undefined ? all : { ...all, cache: { ...before.cache, ...options.cache } };
 }
 
 /** Makes the changes, and returns what takes them back, once. */
@@ -102,14 +114,15 @@ function planChild(
 ): NodeChange[] {
   if (given.file === undefined) return [];
   const child = node.child?.child;
-  if (typeof given.file === 'string' && !nodes.has(given.file)) {
-    throw optionError(`Cannot find device='' nor node-name='${given.file}'`);
+  if (typeof given.file === 'string') {
+    const named = nodes.get(given.file);
+    if (named === undefined) throw optionError(`Cannot find device='' nor node-name='${given.file}'`);
+    if (standsOn(named, node)) {
+      throw optionError(`Making '${given.file}' a file child of '${node.nodeName}' would create a cycle`);
+    }
   }
   if (child === undefined) throw optionError('Cannot set file child to format node without file child');
   if (typeof given.file === 'string') {
-    if (standsOn(nodes.get(given.file), node)) {
-      throw optionError(`Making '${given.file}' a file child of '${node.nodeName}' would create a cycle`);
-    }
     if (given.file !== child.nodeName) throw cannotChange('file');
     return child.ownedByMonitor ? [] : planNode(child, child.given, options, nodes);
   }
@@ -144,8 +157,9 @@ function isChangeable(node: BlockNode, name: string): boolean {
   return changeable.has(name) || (name === 'size' && node.driver === 'raw');
 }
 
+/** The options that are given, in the order in which QEMU looks at them. */
 function names(options: BlockdevOptions): string[] {
-  return Object.keys(options).filter((name) => valueOf(options, name) !== undefined);
+  return inQemuOrder(Object.keys(options).filter((name) => valueOf(options, name) !== undefined));
 }
 
 function valueOf(options: BlockdevOptions, name: string): unknown {

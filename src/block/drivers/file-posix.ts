@@ -119,9 +119,9 @@ export class FilePosixNode extends ProtocolNode {
     if (!isBlockDevice(this.#opening.stat)) this.#size = length;
   }
 
-  async adapt(undo: () => void): Promise<void> {
+  async adapt(undo: () => void, reopening = false): Promise<void> {
     const { patience, limits } = this.#context;
-    const turn = this.#turn.then(() => this.#adaptNow(undo));
+    const turn = this.#turn.then(() => this.#adaptNow(undo, reopening));
     this.#turn = turn.catch(() => undefined);
     await patience.wait(turn, {
       timeoutMs: limits.openTimeoutMs,
@@ -140,12 +140,12 @@ export class FilePosixNode extends ProtocolNode {
     return { closed: file.closed, hung };
   }
 
-  async #adaptNow(undo: () => void): Promise<void> {
+  async #adaptNow(undo: () => void, reopening: boolean): Promise<void> {
     if (this.#closed) return;
     const { claim } = this;
     const locked = this.given.locking === 'off' ? combineClaims([]) : claim;
     try {
-      const next = await this.#reopen(isWriter(claim.permissions));
+      const next = await this.#reopen(isWriter(claim.permissions), reopening);
       if (next === undefined) await this.#moveLocks(locked);
       else await this.#moveTo(next, locked);
     } catch (error) {
@@ -155,7 +155,7 @@ export class FilePosixNode extends ProtocolNode {
   }
 
   /** The file opened anew, where the options and users now ask for other flags. */
-  async #reopen(hasWriter: boolean): Promise<Opening | undefined> {
+  async #reopen(hasWriter: boolean, reopening: boolean): Promise<Opening | undefined> {
     const flags = openFlags(this.options, hasWriter);
     if (flags === this.#opening.flags) return undefined;
     const { readOnly, autoReadOnly } = this.options;
@@ -164,7 +164,7 @@ export class FilePosixNode extends ProtocolNode {
       return await this.#source.open(flags);
     } catch (error) {
       // A file that cannot be opened for reading any more stays as it is, fit for readers and for writers to come.
-      if (isOnlyDowngrade && !hasWriter) return undefined;
+      if (isOnlyDowngrade && !hasWriter && !reopening) return undefined;
       throw error;
     }
   }

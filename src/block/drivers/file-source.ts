@@ -102,8 +102,9 @@ export class FileSource {
 
   async #inspect(fd: number, file: HeldFile, flags: number): Promise<Opening> {
     const stat = await fstat(fd);
+    if (this.#first !== undefined && !isSameFile(stat, this.#first)) throw this.#notTheSame();
     this.kind.check(this.filename, stat);
-    if (!isSameFile(stat, (this.#first ??= stat))) throw this.#notTheSame();
+    this.#first ??= stat;
     const size = await this.kind.size(fd, stat);
     const alignment = (flags & O.O_DIRECT) === 0 ? 1 : await directAlignment(fd);
     const blockSize = isBlockDevice(stat) ? (await blockDeviceGeometry(fd)).logicalBlockSize : alignment;

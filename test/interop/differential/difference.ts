@@ -13,6 +13,14 @@ export function firstDifference(
   return undefined;
 }
 
+/** An answer of ours that is another one on purpose; docs/decisions/block-layer.md has the reasons. */
+const ON_PURPOSE = /"Could not open '[^']*': it is not the file that the node was opened with"/;
+
+/** Whether ours has answered otherwise on purpose: what follows cannot be compared. */
+export function isOnPurpose(ours: readonly StepRecord[]): boolean {
+  return ours.some(({ answers }) => answers.some((answer) => ON_PURPOSE.test(answer)));
+}
+
 export function equal(left: readonly string[] | undefined, right: readonly string[] | undefined): boolean {
   return left?.length === right?.length && (left ?? []).every((line, index) => line === right?.[index]);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkOpenFds } from '../../open-fds.ts';
 import { qemuVersions } from '../../qemu-versions.ts';
-import { COMMANDS } from './arbitrary.ts';
+import { COMMANDS } from './arbitrary-commands.ts';
 import { Comparison } from './harness.ts';
 import { fdset, qemu } from './server.ts';
 

@@ -2,7 +2,9 @@
 //
 //   node dist/test/interop/differential/faulty-monitor.js FAULT SOCKET...
 import { dupFd } from '../../../src/addon/index.ts';
+import { BlockGraph, fileOpener } from '../../../src/block/index.ts';
 import { SocketChardev } from '../../../src/chardev/index.ts';
+import { registerBlockCommands } from '../../../src/daemon/commands/block.ts';
 import { FdsetError } from '../../../src/errors.ts';
 import { FdsetTable, noFdSupplied, OwnedFd } from '../../../src/fds/index.ts';
 import {
@@ -57,6 +59,7 @@ const registry = new CommandRegistry();
 registerControlCommands(registry, { profile: PROFILE_10_0, onQuit: () => process.exit() });
 registerIntrospectCommands(registry);
 registerJobCommands(registry, new Map());
+registerBlockCommands(registry, new BlockGraph({ openFile: fileOpener(fdsets) }));
 registry.register(addFd, ({ 'fdset-id': fdsetId, opaque }, context) => {
   const received = takeFd(context);
   const added = fdsets.add(keep?.(received, fdsetId) ?? received, { fdsetId, opaque, addedBy: context.origin });

@@ -36,7 +36,7 @@ export class PassedFiles {
       regular('b', O.O_RDWR | O.O_APPEND),
       regular('c', O.O_WRONLY),
       regular('d', O.O_RDWR | O.O_DSYNC),
-      { fd: this.#keep(openSync('/dev/null', O.O_RDWR), 'null') },
+      { fd: this.#keep(openSync('/dev/zero', O.O_RDWR), 'zero') },
       { fd: this.#keep(reader, 'pipe'), nonblocking: true },
       { fd: this.#keep(writer, 'pipe') },
       { fd: this.#keep(socket, 'socket'), nonblocking: true },

@@ -2,7 +2,7 @@
 // time is over, or until one is answered differently, which is shrunk and shown.
 import { parseArgs } from 'node:util';
 import { qemuVersions, type QemuVersion } from '../../qemu-versions.ts';
-import { COMMANDS } from './arbitrary.ts';
+import { COMMANDS } from './arbitrary-commands.ts';
 import { Comparison } from './harness.ts';
 import { Histogram } from './histogram.ts';
 import { fdset, qemu } from './server.ts';
@@ -31,6 +31,7 @@ const differences: { seed: number; text: string }[] = [];
 const enough = (): boolean => Date.now() > until || differences.length > 0;
 let nextSeed = Number(texts.seed);
 let scripts = 0;
+let onPurpose = 0;
 
 /** Two servers of their own, and one seed after the other. */
 async function lane(version: QemuVersion): Promise<void> {
@@ -43,6 +44,7 @@ async function lane(version: QemuVersion): Promise<void> {
     }
   } finally {
     scripts += comparison.scripts;
+    onPurpose += comparison.differentOnPurpose;
     await comparison.end();
   }
 }
@@ -50,7 +52,7 @@ async function lane(version: QemuVersion): Promise<void> {
 await Promise.all(Array.from({ length: lanes }, () => lane(version)));
 const rate = Math.round((1000 * histogram.total) / (Date.now() - started));
 console.log(
-  `${histogram.toString()}\n${scripts} scripts, ${rate} commands per second, seeds ${texts.seed} to ${nextSeed - 1}`,
+  `${histogram.toString()}\n${scripts} scripts (${onPurpose} different on purpose), ${rate} commands per second, seeds ${texts.seed} to ${nextSeed - 1}`,
 );
 for (const { seed, text } of differences) console.log(`\na difference with seed ${seed}, shrunk:\n${text}`);
 const complaints = differences.length > 0 ? [] : histogram.complaints(COMMANDS);

@@ -3,7 +3,7 @@
 
 /** Numbers from here on belong to no fd: they stand for an fd whose number is not known any more, or never was. */
 const NOBODY = 1_000_000;
-/** Every number is written as wide as this, so that the bytes of both servers' requests lie at the same places. */
+/** Every number of an fd is written as wide as this, so that the bytes of both servers' requests lie at the same places. */
 const WIDTH = 7;
 
 interface Made {
@@ -19,6 +19,8 @@ export class Naming {
   readonly #made: Made[] = [];
   readonly #newest = new Map<number, Made>();
   readonly #counts: number[] = [];
+  /** The ids of the sets in the last listing. */
+  sets: readonly string[] = [];
 
   /**
    * The set and number of an fd, for a request.
@@ -27,18 +29,19 @@ export class Naming {
   resolve(which: number): { readonly set: string; readonly fd: string } {
     const there = this.#made.filter(({ listed }) => listed);
     const made = there[there.length - 1 - (which % there.length)];
-    if (made === undefined) return { set: pad('0'), fd: pad(String(NOBODY - 1)) };
+    if (made === undefined) return { set: '0', fd: pad(String(NOBODY - 1)) };
     const fd = this.#newest.get(made.fd) === made ? made.fd : NOBODY + this.#made.indexOf(made);
-    return { set: made.set.padStart(WIDTH), fd: pad(String(fd)) };
+    return { set: made.set, fd: pad(String(fd)) };
   }
 
   /** The fds that are in sets as far as the last listing tells, with their numbers. */
-  get listed(): readonly { readonly name: string; readonly fd: number; readonly set: string }[] {
+  get listed(): readonly { readonly name: string; readonly fd: number }[] {
     return this.#made.filter(({ listed }) => listed);
   }
 
   /** To be called before the listing that `listed` shall tell of: an empty one does not say what it lists. */
   expectListing(): void {
+    this.sets = [];
     for (const made of this.#made) made.listed = false;
   }
 
@@ -50,6 +53,7 @@ export class Naming {
     if (line.startsWith('{"return": [{"name": ')) return `{"return": COMMANDS${line.slice(endOfReturn(line))}`;
     if (line.startsWith('{"QMP"') || line.startsWith('{"return": {"qemu"'))
       return line.replace(PACKAGE, PACKAGE_MASKED);
+    if (NOT_DUPED.test(line)) return line.replace(NOT_DUPED, (_, fd: string) => `fd=${this.#nameOf(fd)}`);
     return line.replace(NOT_FOUND, (_, set: string, fd: string) => `'fdset-id:${set}, fd:${this.#nameOf(fd)}'`);
   }
 
@@ -69,6 +73,7 @@ export class Naming {
       seen.add(Number(fd));
       return `"fd": ${this.#nameOf(fd)}`;
     });
+    this.sets = [...line.slice(0, end).matchAll(/"fdset-id": (\d+)/g)].map(([, id]) => id!);
     for (const made of this.#made) made.listed = seen.has(made.fd) && this.#newest.get(made.fd) === made;
     return named + line.slice(end);
   }
@@ -86,6 +91,7 @@ const LISTING = '{"return": [{"fds": [';
 const LISTED = /"fd": (\d+)/g;
 const PACKAGE = /"package": "[^"]*"/;
 const PACKAGE_MASKED = '"package": ""';
+const NOT_DUPED = /(?<=Failed to dup\(\) given file descriptor )fd=(\d+)(?="\}\}$)/;
 const NOT_FOUND = /'fdset-id:(-?\d+), fd:(\d+)'(?= not found"\}\}$)/;
 
 function pad(number: string): string {

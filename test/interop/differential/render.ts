@@ -4,6 +4,7 @@
 //    which brings any parser back to the beginning.
 //  - Behind junk the answers cannot be counted, and OOB answers overtake: such requests have ids of their own too.
 //  - With OOB enabled QEMU may give a command the fd of a later one (docs/compatibility.md): fds go with single requests.
+//  - After a blockdev-reopen for writing, which may leave QEMU in disorder (docs/decisions/block-layer.md), none follows.
 //  - Before an fd's number is used, what may have given it to another fd is answered: the burst is parted there.
 import type { Naming } from './naming.ts';
 import type { Burst, Bytes, Item, Part, RequestItem } from './script.ts';
@@ -63,6 +64,13 @@ export function mayEnableOob({ hello, items }: Burst, fresh: boolean): boolean {
   const asks = (part: Part): boolean => typeof part === 'string' && part.includes('"oob"');
   const parts = items.flatMap((item) => (item.kind === 'junk' ? [item.bytes] : item.body));
   return (fresh && hello === 'negotiate-oob') || parts.some((part) => asks(part));
+}
+
+/** Whether a request may reopen a node for writing. */
+export function reopensForWriting(item: Item): boolean {
+  if (item.kind === 'junk' || item.name !== 'blockdev-reopen') return false;
+  const text = item.body.filter((part) => typeof part === 'string').join('');
+  return !/read-only["'][^a-z]*true/.test(text) || text.split('driver').length > 2;
 }
 
 /** The items of a burst in groups, each to be sent when the one before is answered. */

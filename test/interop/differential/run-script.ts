@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import { Naming } from './naming.ts';
-import { type Expected, mayEnableOob, partItems, renderBurst, type Write } from './render.ts';
-import { type Burst, type Leave, MONITORS, type Script } from './script.ts';
+import { type Expected, mayEnableOob, partItems, renderBurst, reopensForWriting, type Write } from './render.ts';
+import { type Burst, type Item, type Leave, MONITORS, NODES, type Script } from './script.ts';
 import type { Server } from './server.ts';
 
 /** What one step did. */
@@ -29,6 +29,8 @@ export class ScriptRun {
   readonly #clients: (Client | undefined)[] = Array.from({ length: MONITORS }, () => undefined);
   readonly #naming = new Naming();
   #bursts = 0;
+  /** A node may have been reopened for writing. */
+  #reopened = false;
   /** The server did not answer: nothing can be said of it any more. */
   failed = false;
 
@@ -57,8 +59,10 @@ export class ScriptRun {
   /** Removes all sets and all fds with the names that the script has used, and leaves. */
   async cleanUp(script: Script): Promise<void> {
     await this.#guarded(async () => {
-      const sets = new Set(this.#naming.listed.map(({ set }) => set));
-      const removals = [...sets].map((set) => `"execute":"remove-fd","arguments":{"fdset-id":${set}}`);
+      const removals = this.#naming.sets.map((set) => `"execute":"remove-fd","arguments":{"fdset-id":${set}}`);
+      const nodes = NODES.map((name) => `"execute":"blockdev-del","arguments":{"node-name":"${name}"}`);
+      // A node that another one is made of can go only when that one is gone.
+      if (usesNodes(script)) await this.#ask(0, [...nodes, ...nodes]);
       for (const monitor of this.#clients.keys()) {
         const names = storedNames(script, monitor);
         const closes = names.map((name) => `"execute":"closefd","arguments":{"fdname":${name}}`);
@@ -97,10 +101,18 @@ export class ScriptRun {
     let fresh = this.#clients[monitor] === undefined;
     const client = (this.#clients[monitor] ??= await this.#connect(monitor));
     client.oob ||= mayEnableOob(burst, fresh);
-    for (const items of partItems(burst.items, client.oob)) {
+    for (const items of partItems(this.#withoutReopens(burst.items), client.oob)) {
       await this.#sendGroup({ ...burst, items }, client, fresh);
       fresh = false;
     }
+  }
+
+  #withoutReopens(items: readonly Item[]): Item[] {
+    return items.filter((item) => {
+      if (this.#reopened && item.kind === 'request' && item.name === 'blockdev-reopen') return false;
+      this.#reopened ||= reopensForWriting(item);
+      return true;
+    });
   }
 
   async #sendGroup(burst: Burst, client: Client, fresh: boolean): Promise<void> {
@@ -167,6 +179,11 @@ export class ScriptRun {
     const answers = lines.map((line) => this.#naming.canonical(monitor, line));
     this.#note(`at the end, monitor ${monitor}: ${texts.join('')}`, [], answers);
   }
+}
+
+function usesNodes(script: Script): boolean {
+  const items = script.flatMap((step) => (step.do === 'send' ? step.items : []));
+  return items.some((item) => item.kind === 'request' && item.name.startsWith('block'));
 }
 
 /** JSON texts of the names that a script has stored fds under. */

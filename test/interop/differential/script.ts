@@ -74,5 +74,8 @@ export interface Leave {
 export type Step = Burst | Leave;
 export type Script = readonly Step[];
 
+/** The names of the block nodes that scripts make: to be cleaned up. */
+export const NODES = ['n0', 'n1', 'n2'] as const;
+
 /** Monitors that each server has. */
 export const MONITORS = 3;
