@@ -19,7 +19,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientFds, type Listen } from './fd-spec.ts';
 import type { FileSpec, ScenarioHeader } from './scenario.ts';
 
-const START_TIMEOUT = 15_000;
+const START_TIMEOUT = 30_000;
 const STOP_TIMEOUT = 5_000;
 const FIRST_INHERITED = 3;
 
