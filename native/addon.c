@@ -45,8 +45,8 @@ static void destroy_instance(napi_env env, void *data, void *hint) {
 
 static bool init_parts(napi_env env, napi_value exports) {
   return fd_ops_init(env, exports) && io_pool_init(env, exports) && unix_diag_init(env, exports) &&
-         file_facts_init(env, exports) && fd_socket_init(env, exports) && sandbox_init(env, exports) &&
-         terminal_init(env, exports);
+         inline_io_init(env, exports) && file_facts_init(env, exports) && fd_socket_init(env, exports) &&
+         sandbox_init(env, exports) && terminal_init(env, exports);
 }
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {

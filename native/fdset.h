@@ -28,6 +28,7 @@
 bool fd_ops_init(napi_env env, napi_value exports);
 bool io_pool_init(napi_env env, napi_value exports);
 bool unix_diag_init(napi_env env, napi_value exports);
+bool inline_io_init(napi_env env, napi_value exports);
 bool file_facts_init(napi_env env, napi_value exports);
 bool fd_socket_init(napi_env env, napi_value exports);
 bool sandbox_init(napi_env env, napi_value exports);

@@ -43,6 +43,7 @@ export {
   type DirectIoAlignment,
   type FileStatus,
 } from './io-pool.ts';
+export { preadCached, preadNow, pwriteNow } from './inline-io.ts';
 export { SystemError, checkResult, errnoName, strerror } from './system-error.ts';
 export { fileFacts, sameDescription, type FileFacts, type FileType } from './file-facts.ts';
 export { setTerminalSignals } from './terminal.ts';

@@ -49,6 +49,11 @@ export class HeldFile {
     }
   }
 
+  /** The same for an operation that is over when it returns; undefined where the file is closed already. */
+  useNow<T>(operation: (fd: number) => T): T | undefined {
+    return this.#isClosed ? undefined : operation(this.#opened.fd);
+  }
+
   /** Gives the file up: it is closed now, or when its last operation is back. Once. */
   retire(): void {
     if (this.#retired) throw new Error('a held file is retired twice');

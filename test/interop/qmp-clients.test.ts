@@ -53,8 +53,8 @@ async function same(talk: (socket: string) => Promise<string>): Promise<string> 
   await withDaemon(folder, async (daemon: DaemonUnderTest) => {
     ours = neutral(await talk(daemon.qmp));
     const client = await daemon.client();
-    for (const set of (await client.execute('query-fdsets')) as Map<string, number>[]) {
-      await client.execute('remove-fd', { 'fdset-id': set.get('fdset-id')! });
+    for (const set of (await client.execute('query-fdsets')) as { 'fdset-id': number }[]) {
+      await client.execute('remove-fd', { 'fdset-id': set['fdset-id'] });
     }
   });
   const theirs = await withQemu(talk);

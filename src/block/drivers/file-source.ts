@@ -16,6 +16,7 @@ import { HeldFile } from '../held-file.ts';
 import type { ImageFacts } from '../node.ts';
 import { fileHolder } from '../open-file.ts';
 import type { NodeOptions } from '../options.ts';
+import { InlineIo } from './inline-io.ts';
 import type { IoFile, Storage } from './posix-io.ts';
 
 /** What differs between the drivers on files. */
@@ -108,7 +109,9 @@ export class FileSource {
     const size = await this.kind.size(fd, stat);
     const alignment = (flags & O.O_DIRECT) === 0 ? 1 : await directAlignment(fd);
     const blockSize = isBlockDevice(stat) ? (await blockDeviceGeometry(fd)).logicalBlockSize : alignment;
-    return { file, flags, stat, size, alignment, blockSize, fileSystem: await fsType(fd) };
+    const fileSystem = await fsType(fd);
+    const inline = InlineIo.for(stat, fileSystem, alignment !== 1);
+    return { file, flags, stat, size, alignment, blockSize, fileSystem, inline };
   }
 
   #notTheSame(): FdsetError {

@@ -9,6 +9,7 @@ import type { BlockIo, BlockStatusExtent } from '../node.ts';
 import { RangeLock } from '../range-lock.ts';
 import { RequestQueue, type RequestOwner } from '../request-queue.ts';
 import { readAligned, writeAligned, type IoTarget } from './aligned-io.ts';
+import type { InlineIo } from './inline-io.ts';
 
 /** What differs between a regular file and a device. Ranges lie within the node. */
 export interface Storage {
@@ -24,6 +25,8 @@ export interface Storage {
 export interface IoFile {
   readonly file: HeldFile;
   readonly alignment: number;
+  /** Undefined where every request takes a thread. */
+  readonly inline: InlineIo | undefined;
 }
 
 /** What the requests of one node need to know about it. */
@@ -36,6 +39,7 @@ export interface PosixIoFacts {
 }
 
 const zeros = Buffer.alloc(1024 * 1024);
+const done = Promise.resolve();
 
 /** The I/O of `file` and `host_device` nodes. */
 export class PosixIo implements BlockIo {
@@ -58,11 +62,16 @@ export class PosixIo implements BlockIo {
   }
 
   read(offset: number, buffer: Uint8Array, owner?: RequestOwner): Promise<void> {
+    if (owner?.abandoned !== true && this.#now((fd, inline) => inline.read(fd, buffer, offset))) return done;
     return this.#request(owner, (target) => readAligned(target, buffer, offset));
   }
 
   async write(offset: number, data: Uint8Array, { fua }: { fua: boolean }, owner?: RequestOwner): Promise<void> {
     const dsync = fua && !this.#facts.noFlush();
+    if (!dsync && owner?.abandoned !== true && this.#now((fd, inline) => inline.write(fd, data, offset))) {
+      this.#flushes.wrote();
+      return;
+    }
     let isStable = false;
     try {
       await this.#request(owner, (target) => this.#write(target, data, offset, dsync));
@@ -133,6 +142,12 @@ export class PosixIo implements BlockIo {
       const { file, alignment } = this.open;
       return file.use((fd) => operation({ fd, alignment, owner }));
     }, owner);
+  }
+
+  /** Whether a request was done without a thread. */
+  #now(operation: (fd: number, inline: InlineIo) => boolean): boolean {
+    const { file, inline } = this.open;
+    return inline !== undefined && file.useNow((fd) => operation(fd, inline)) === true;
   }
 
   #write(target: IoTarget, data: Uint8Array, offset: number, dsync: boolean): Promise<void> {

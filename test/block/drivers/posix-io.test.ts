@@ -34,7 +34,7 @@ async function withBlocksOf4096(bytes: Buffer, length: number, run: (io: PosixIo
   const file = new HeldFile({ fd, close: () => closeSync(fd) });
   const facts = { storage: plain, requestsPerNode: 4, noFlush: () => false, length: () => length };
   try {
-    await run(new PosixIo({ file, alignment: 4096 }, facts));
+    await run(new PosixIo({ file, alignment: 4096, inline: undefined }, facts));
   } finally {
     file.retire();
   }
