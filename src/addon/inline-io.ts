@@ -4,19 +4,15 @@
 // Each returns the number of bytes, or a negated errno: failing is common here, and the caller goes to the pool then.
 import { loadAddon } from './load.ts';
 
-interface InlineIoBinding {
-  preadCached(fd: number, bytes: Uint8Array, position: number): number;
-  preadNow(fd: number, bytes: Uint8Array, position: number): number;
-  pwriteNow(fd: number, bytes: Uint8Array, position: number): number;
-}
+type InlineIo = (fd: number, bytes: Uint8Array, position: number) => number;
 
-const binding = loadAddon() as InlineIoBinding;
+const binding = loadAddon() as Readonly<Record<'preadCached' | 'preadNow' | 'pwriteNow', InlineIo>>;
 
 /** preadv2(2) with RWF_NOWAIT: what is in memory; -EAGAIN where nothing is, -EOPNOTSUPP where the file cannot tell. */
-export const preadCached: (fd: number, buffer: Uint8Array, position: number) => number = binding.preadCached;
+export const preadCached: InlineIo = binding.preadCached;
 
 /** pread(2), however long it takes. */
-export const preadNow: (fd: number, buffer: Uint8Array, position: number) => number = binding.preadNow;
+export const preadNow: InlineIo = binding.preadNow;
 
 /** pwrite(2), however long it takes. */
-export const pwriteNow: (fd: number, data: Uint8Array, position: number) => number = binding.pwriteNow;
+export const pwriteNow: InlineIo = binding.pwriteNow;
