@@ -13,7 +13,14 @@ import { describeNode } from './node-info.ts';
 import { checkNodeName, NodeNames } from './node-name.ts';
 import { maxLength, ProtocolNode, type BlockNode, type Edge } from './node.ts';
 import { fileHolder, type OpenFile } from './open-file.ts';
-import { checkNewNode, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
+import {
+  checkNewNode,
+  hasEmptyCache,
+  nodeOptions,
+  optionError,
+  type BlockdevOptions,
+  type NodeOptions,
+} from './options.ts';
 import { Patience } from './patience.ts';
 import { applyChanges, planReopen } from './reopen.ts';
 import { BLOCK_RULES_10_0, type BlockRules } from './rules.ts';
@@ -229,6 +236,10 @@ export class BlockGraph {
       const node = await driver.open(context, options, file);
       if (file !== undefined) await this.#putOn(node, file);
       this.#nodes.set(nodeName, node);
+      if (hasEmptyCache(options)) {
+        await this.#remove(node);
+        throw unknownOption(driver, 'cache');
+      }
       return node;
     } finally {
       this.#opening.delete(nodeName);
@@ -355,6 +366,11 @@ export class BlockGraph {
 
 function missingChild(name: string): never {
   throw optionError(`Cannot find device='${name}' nor node-name='${name}'`);
+}
+
+function unknownOption({ name, hasFile }: BlockDriver, option: string): FdsetError {
+  const who = hasFile ? `Block format '${name}' does not` : `Block protocol '${name}' doesn't`;
+  return optionError(`${who} support the option '${option}'`);
 }
 
 /** Whether nothing can change the data: the node is read-only, or one that it stands on. */

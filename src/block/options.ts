@@ -95,6 +95,11 @@ export function checkNodeOptions(options: BlockdevOptions, resolved: NodeOptions
   if (options.active === false) throw optionError('Inactive block nodes are not supported');
 }
 
+/** Whether `cache` is given without members: QEMU takes that for an option that no driver knows. */
+export function hasEmptyCache({ cache }: BlockdevOptions): boolean {
+  return cache !== undefined && Object.keys(cache).length === 0;
+}
+
 /** An error about the options of blockdev-add. */
 export function optionError(message: string): FdsetError {
   return new FdsetError('ERR_FDSET_BLOCKDEV', message);

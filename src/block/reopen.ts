@@ -4,7 +4,14 @@
 // over what it inherits from its parent. Source: fdset.md §8 and the transcripts `reopen` and `blockdev`.
 import { inQemuOrder } from '../json/index.ts';
 import type { BlockNode } from './node.ts';
-import { checkNodeOptions, nodeOptions, optionError, type BlockdevOptions, type NodeOptions } from './options.ts';
+import {
+  checkNodeOptions,
+  hasEmptyCache,
+  nodeOptions,
+  optionError,
+  type BlockdevOptions,
+  type NodeOptions,
+} from './options.ts';
 import { Permission } from './permissions.ts';
 
 /** A node and what it is to become. */
@@ -149,6 +156,7 @@ function checkUnchanged(node: BlockNode, given: BlockdevOptions): void {
   for (const name of names(given)) {
     const isSame = valueOf(given, name) === valueOf(node.given, name);
     if (!isSame && (name === 'node-name' || !isChangeable(node, name))) throw cannotChange(name);
+    if (name === 'cache' && hasEmptyCache(given)) throw cannotChange(name);
   }
 }
 

@@ -100,6 +100,16 @@ describe('the name of a node', () => {
       assert.equal(await add('n', file('none')), "Duplicate nodes with node-name='n'");
     }));
 
+  test('is free again where a cache without members was refused, as an option that no driver knows', () =>
+    withGraph(async () => {
+      const text = "Block protocol 'file' doesn't support the option 'cache'";
+      assert.equal(await add('n', file('disk', { cache: {} })), text);
+      assert.equal(await add('n', file('disk')), '');
+      const format = "Block format 'raw' does not support the option 'cache'";
+      assert.equal(await add('r', { driver: 'raw', file: 'n', cache: {} }), format);
+      assert.equal(await add('r', { driver: 'raw', file: 'n' }), '');
+    }));
+
   test('is free again after an open that failed', () =>
     withGraph(async () => {
       assert.notEqual(await add('n', file('none')), '');
@@ -336,7 +346,11 @@ describe('query-named-block-nodes', () => {
         'detect-zeroes': 'unmap',
       } as const;
       await add('r', { driver: 'raw', ...options, file: { driver: 'null-co', 'node-name': 'c' } });
-      await add('s', { driver: 'raw', ...options, file: { driver: 'null-co', 'node-name': 'd', cache: {} } });
+      await add('s', {
+        driver: 'raw',
+        ...options,
+        file: { driver: 'null-co', 'node-name': 'd', cache: { direct: true } },
+      });
       const shown = (await graph.queryNamedBlockNodes()).map((node) => [
         node['node-name'],
         node.ro,

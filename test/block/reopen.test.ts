@@ -98,6 +98,21 @@ describe('blockdev-reopen', () => {
       await backend.detach();
     }));
 
+  test('that makes a file read-only while nobody writes fails where it cannot', () =>
+    withGraph(async ({ graph, refused }) => {
+      await graph.blockdevAdd(file());
+      refused.add(O_RDONLY);
+      await assert.rejects(graph.blockdevReopen([file({ 'auto-read-only': true })]), { message: 'no fd for 0x0' });
+    }));
+
+  test('a node that is listed twice keeps what it is not given anew', () =>
+    withGraph(async ({ graph }) => {
+      await graph.blockdevAdd(file());
+      const again: BlockdevOptions = { driver: 'file', 'node-name': 'f', 'read-only': true } as BlockdevOptions;
+      await graph.blockdevReopen([file({ cache: { direct: true } }), again]);
+      assert.deepEqual(await shown(graph), [['f', true, true, 4096]]);
+    }));
+
   test('a node that is listed twice gets the last options, or keeps what it had', () =>
     withGraph(async ({ graph, refused }) => {
       await graph.blockdevAdd(file());
@@ -209,6 +224,12 @@ describe('blockdev-reopen', () => {
     ['new locking', { ...file(), filename: 'IMAGE', locking: 'off' }, "Cannot change the option 'locking'"],
     ['a new aio', { ...file(), filename: 'IMAGE', aio: 'threads' }, "Cannot change the option 'aio'"],
     ['a new size of null-co', { driver: 'null-co', 'node-name': 'z', size: 512 }, "Cannot change the option 'size'"],
+    ['an empty cache', { driver: 'null-co', 'node-name': 'z', cache: {} }, "Cannot change the option 'cache'"],
+    [
+      'of several options the one that QEMU looks at first',
+      { driver: 'file', 'node-name': 'z', locking: 'off', filename: '/x' },
+      "Cannot change the option 'locking'",
+    ],
     ['force-share', { ...raw(), 'force-share': true, 'read-only': true }, "Cannot change the option 'force-share'"],
     [
       'detect-zeroes=unmap without discard',

@@ -54,7 +54,7 @@ const options = fc
     {
       'read-only': bool,
       'auto-read-only': bool,
-      cache: fc.constantFrom('{"direct":true}', '{"direct":false}', '{"no-flush":true}'),
+      cache: fc.constantFrom('{"direct":true}', '{"direct":false}', '{"no-flush":true}', '{}'),
       discard: fc.constantFrom('"unmap"', '"ignore"'),
       locking: fc.constantFrom('"off"', '"on"', '"auto"'),
     },

@@ -117,9 +117,11 @@ export const anId = fc.option(weighted([6, fc.nat(99).map(String)], [1, aString]
 const aFile = weighted([1, fc.nat(2)], [1, fc.nat(FILES - 1)]);
 export const someFds = (none: number, one: number, several: number): fc.Arbitrary<readonly number[]> =>
   weighted<readonly number[]>(
-    [none, fc.constant([])],
-    [one, aFile.map((file) => [file])],
-    [several, fc.array(aFile, { minLength: 2, maxLength: 5 })],
+    [5 * none, fc.constant([])],
+    [5 * one, aFile.map((file) => [file])],
+    [4 * several, fc.array(aFile, { minLength: 2, maxLength: 5 })],
+    // QEMU receives sixteen.
+    [several, fc.array(aFile, { minLength: 15, maxLength: 20 })],
   );
 export const fdsAt = weighted([4, fc.constant(0)], [1, fc.nat(999)], [1, fc.constant(999)]);
 export const wantsFd = someFds(3, 20, 3);

@@ -13,6 +13,8 @@ import { MONITORS } from './script.ts';
 export interface ServerProgram {
   readonly name: string;
   command(sockets: readonly string[]): readonly string[];
+  /** It warns, on stderr, of much that scripts do. */
+  readonly warns?: boolean;
   /** Milliseconds that it needs after its sockets are there. */
   readonly settles?: number;
 }
@@ -51,7 +53,7 @@ export function faulty(fault: string): ServerProgram {
 
 function ours(name: string, program: string, args: (path: string, monitor: number) => string[]): ServerProgram {
   const path = fileURLToPath(new URL(program, import.meta.url));
-  return { name, command: (sockets) => [process.execPath, path, ...sockets.flatMap(args)] };
+  return { name, warns: true, command: (sockets) => [process.execPath, path, ...sockets.flatMap(args)] };
 }
 
 /** A running server with the files to pass to it. */
@@ -101,7 +103,9 @@ export class Server {
     this.#starts++;
     const sockets = Array.from({ length: MONITORS }, (_, monitor) => this.path(monitor));
     const [program, ...args] = this.#program.command(sockets);
-    const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(program!, args, {
+      stdio: ['ignore', 'ignore', this.#program.warns === true ? 'ignore' : 'inherit'],
+    });
     this.#process = child;
     const deadline = Date.now() + 20_000;
     while (!sockets.every((path) => existsSync(path))) {
