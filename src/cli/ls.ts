@@ -2,19 +2,32 @@
 import type { Command } from 'commander';
 
 import type { Int64 } from '../fds/index.ts';
+import { readLedger } from './fd-ledger.ts';
+import { formatLedger } from './ledger-table.ts';
 import { withClient } from './target-client.ts';
-import { formatTable } from './table.ts';
+import { formatTable, printable } from './table.ts';
 
 export function addLsCommand(program: Command): void {
   program
     .command('ls')
     .summary('list the fd sets of a QMP server')
     .argument('<target>', 'path of a QMP socket, or host:port')
+    .option('--long', 'with the files, who added them, and who uses them')
     .option('--json', 'a JSON array instead of a table')
-    .action(async (target: string, options: { json?: boolean }) => {
+    .action(async (target: string, options: { json?: boolean; long?: boolean }) => {
+      if (options.long === true) {
+        const ledger = await withClient(target, readLedger);
+        process.stdout.write(`${options.json ? JSON.stringify(ledger, exactly) : formatLedger(ledger)}\n`);
+        return;
+      }
       const members = await withClient(target, async (client) => membersOf(await client.execute('query-fdsets')));
       process.stdout.write(`${options.json ? JSON.stringify(members) : describeFdsets(members)}\n`);
     });
+}
+
+/** JSON.stringify knows no bigint. */
+function exactly(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** One fd of a set; `fd` is null for a set that only lives by its duplicates. */
@@ -47,10 +60,4 @@ function describeFdsets(members: readonly Member[]): string {
   if (members.length === 0) return 'no fd sets';
   const rows = members.map(({ 'fdset-id': set, fd, opaque }) => [set, fd ?? 'in use', printable(opaque ?? '')]);
   return formatTable(['SET', 'FD', 'OPAQUE'], rows);
-}
-
-/** Text of a peer without what a terminal could take for a command. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are the point
-  return text.replaceAll(/[\0-\x1f\x7f-\x9f]/g, '?');
 }

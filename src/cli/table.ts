@@ -30,3 +30,9 @@ export function formatSize(bytes: number): string {
   }
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
 }
+
+/** Text of a peer without what a terminal could take for a command. */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- control characters are the point
+  return text.replaceAll(/[\0-\x1f\x7f-\x9f]/g, '?');
+}

@@ -12,6 +12,7 @@
 import { FdsetError } from '../errors.ts';
 import type { JsonLimits, JsonOutput } from '../json/index.ts';
 import type { QmpVersion } from '../qmp/index.ts';
+import type { PeerCredentials } from '../socket/index.ts';
 import { closedError, timeoutError } from './client-error.ts';
 import { establish } from './establish.ts';
 import { EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
@@ -189,6 +190,14 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
   /** The capabilities that the server offers. */
   get capabilities(): readonly string[] {
     return this.#greeted.capabilities;
+  }
+
+  /**
+   * The process that the server's socket listened in when it was made: pid, uid and gid. Undefined where the kernel does
+   * not tell, as over TCP, and while there is no connection. SO_PEERCRED of unix(7).
+   */
+  get peer(): PeerCredentials | undefined {
+    return this.#state === 'ready' ? this.#session?.peer : undefined;
   }
 
   get #greeted(): Greeting {

@@ -14,6 +14,7 @@
 import type { FdsetError } from '../errors.ts';
 import { type JsonLimits, JsonParseError, JsonStreamer, type JsonOutput, type JsonValue } from '../json/index.ts';
 import { encodeRequest, parseResponse, type QmpMessage, type QmpVersion } from '../qmp/index.ts';
+import type { PeerCredentials } from '../socket/index.ts';
 import { closedError, noFdsError, protocolError, timeoutError, unsupportedError } from './client-error.ts';
 import { Outbox } from './outbox.ts';
 import { Call, PendingCalls } from './pending.ts';
@@ -103,6 +104,10 @@ export class Session {
   /** Why fds cannot go over this connection; undefined where they can. */
   get noFds(): string | undefined {
     return this.#transport.noFds;
+  }
+
+  get peer(): PeerCredentials | undefined {
+    return this.#transport.peer;
   }
 
   /** Why the session is closed; undefined while it is not. */

@@ -2,7 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 
 import type { OwnedFd } from '../fds/index.ts';
-import { openChannel } from '../socket/index.ts';
+import { openChannel, type PeerCredentials } from '../socket/index.ts';
 
 /** What a transport tells. `close` is the last call, exactly one. */
 export interface TransportHandlers {
@@ -17,6 +17,8 @@ export interface TransportHandlers {
 export interface Transport {
   /** Why fds cannot go this way, to follow "because"; undefined where they can. */
   readonly noFds: string | undefined;
+  /** The process that listens, where the kernel tells. */
+  readonly peer: PeerCredentials | undefined;
   /**
    * Sends ASCII text, the fds with its first byte; they are borrowed for the call.
    * @throws SystemError the fds were not accepted; nothing was sent
@@ -43,6 +45,7 @@ export function socketTransport(fd: OwnedFd, noFds: string | undefined): StartTr
     );
     return {
       noFds,
+      peer: channel.peerCred(),
       write: (text, fds) => void channel.write(text, fds),
       destroy: () => channel.destroy(),
     };
@@ -56,6 +59,7 @@ export function streamTransport(readable: Readable, writable: Writable, noFds: s
 
 class StreamTransport implements Transport {
   readonly noFds: string;
+  readonly peer = undefined;
   readonly #readable: Readable;
   readonly #writable: Writable;
   #error: Error | undefined;
