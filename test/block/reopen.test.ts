@@ -108,8 +108,10 @@ describe('blockdev-reopen', () => {
   test('a node that is listed twice keeps what it is not given anew', () =>
     withGraph(async ({ graph }) => {
       await graph.blockdevAdd(file());
-      const again: BlockdevOptions = { driver: 'file', 'node-name': 'f', 'read-only': true } as BlockdevOptions;
-      await graph.blockdevReopen([file({ cache: { direct: true } }), again]);
+      await graph.blockdevReopen([
+        file({ cache: { direct: true } }),
+        { driver: 'file', 'node-name': 'f', 'read-only': true },
+      ]);
       assert.deepEqual(await shown(graph), [['f', true, true, 4096]]);
     }));
 
