@@ -1,5 +1,5 @@
 // Which call does a reply belong to? The one with its id. Ids are as short as they can be, since QEMU reads a byte per
-// system call, and come round again only after a few hundred calls, so that a reply that comes twice is noticed.
+// system call, and at least twice as many as there are calls in flight, so that a reply that comes twice is noticed.
 import type { JsonValue } from '../json/index.ts';
 import type { QmpValue } from './plain.ts';
 import type { CallSite } from './qmp-error.ts';
@@ -52,14 +52,10 @@ export class Call {
   }
 }
 
-/** Ids go up to this, at least. */
-const FEWEST_IDS = 999;
-
 /** The calls that were sent and not answered, settled ones included: their answers still come. */
 export class PendingCalls {
   readonly #calls = new Map<number, Call>();
   #lastId = 0;
-  #ids = FEWEST_IDS;
 
   /** Whether somebody waits for any of them. */
   get waited(): boolean {
@@ -69,9 +65,9 @@ export class PendingCalls {
 
   /** @returns the id that the reply will have */
   add(call: Call): number {
-    if (this.#calls.size * 2 > this.#ids) this.#ids = this.#ids * 10 + 9;
+    const last = lastId(this.#calls.size);
     let id = this.#lastId;
-    do id = id >= this.#ids ? 1 : id + 1;
+    do id = id >= last ? 1 : id + 1;
     while (this.#calls.has(id));
     this.#lastId = id;
     this.#calls.set(id, call);
@@ -91,4 +87,11 @@ export class PendingCalls {
     this.#calls.clear();
     return calls;
   }
+}
+
+/** The largest id to be used beside so many calls: of as few digits as possible. */
+function lastId(calls: number): number {
+  let last = 9;
+  while (calls * 2 > last) last = last * 10 + 9;
+  return last;
 }
