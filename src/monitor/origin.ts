@@ -10,7 +10,10 @@ export function originOf(monitorId: string, peer: PeerCredentials | undefined): 
   return { monitor: monitorId, pid: peer.pid, uid: peer.uid, gid: peer.gid, ...(command !== undefined && { command }) };
 }
 
-/** The name of a process as the kernel keeps it; undefined where it is gone, or out of reach (in a sandbox). */
+/**
+ * The name of the process's first thread, as the process has set it. Not its command line: that lies in its memory, which
+ * it can make wait for as long as it likes. Undefined where /proc cannot be read, as in a sandbox.
+ */
 function commandOf(pid: number): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
