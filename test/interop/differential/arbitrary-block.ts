@@ -18,7 +18,7 @@ export const BLOCK_COMMANDS = ['blockdev-add', 'blockdev-del', 'blockdev-reopen'
 
 const nodeName = weighted<Bytes>(
   [20, fc.constantFrom(...NODES.map((name) => `"${name}"`))],
-  [1, fc.constantFrom('""', '"0"', '"#x"', '"a b"', '"no-such"', '"n0.x"')],
+  [1, fc.constantFrom('""', '"0"', '"#x"', '"a b"', '"-n0"', '"n0/"')],
 );
 
 const fileName = weighted<Member[1]>(

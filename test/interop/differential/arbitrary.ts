@@ -57,6 +57,7 @@ const aLeave: fc.Arbitrary<Leave> = fc.record({
   lastBytes,
   fds: someFds(1, 1, 1),
   politely: fc.boolean(),
+  next: fc.option(aBurst, { nil: undefined, freq: 2 }),
 });
 
 /** A script. */

@@ -1,5 +1,6 @@
-// What does a client of a monitor get? Lines, each a message, as they came.
+// What does a client of a monitor get? Messages, each in one line, as they came.
 import { openChannel, connectUnix, type Channel } from '../../../src/socket/index.ts';
+import { Messages } from './pretty.ts';
 
 /** How long a server may take for an answer, in milliseconds. */
 const PATIENCE = 10_000;
@@ -14,6 +15,7 @@ export class Connection {
   readonly #channel: Channel;
   #lines: string[] = [];
   #rest = '';
+  readonly #messages = new Messages();
   #ended = false;
   #wake: () => void = () => undefined;
 
@@ -39,7 +41,10 @@ export class Connection {
   #data(bytes: Buffer): void {
     const lines = (this.#rest + bytes.toString('latin1')).split('\r\n');
     this.#rest = lines.pop()!;
-    for (const line of lines) this.#lines.push(line);
+    for (const line of lines) {
+      const message = this.#messages.push(line);
+      if (message !== undefined) this.#lines.push(message);
+    }
     this.#wake();
   }
 

@@ -17,6 +17,7 @@ import {
   registerIntrospectCommands,
   registerJobCommands,
 } from '../../../src/monitor/index.ts';
+import { PRETTY } from './script.ts';
 import { addFd, closefd, getfd, queryFdsets, removeFd } from '../../../src/qapi/schema/misc.ts';
 
 const faults = {
@@ -81,7 +82,9 @@ registry.register(closefd, ({ fdname }, context) => {
   }
 });
 const shared = createMonitorShared(registry);
-const monitors = paths.map((path, index) => new Monitor(new SocketChardev(`c${index}`, { path }), shared));
+const monitors = paths.map((path, index) => {
+  return new Monitor(new SocketChardev(`c${index}`, { path }), shared, { pretty: index === PRETTY });
+});
 process.once('SIGTERM', () => void Promise.all(monitors.map((monitor) => monitor.close())));
 
 function takeFd(context: CommandContext): OwnedFd {

@@ -52,12 +52,15 @@ export class PassedFiles {
     return fd;
   }
 
-  /** The fds of one message. */
-  take(indices: readonly number[]): number[] {
+  /**
+   * The fds of one message.
+   * @param received false where the server may not read it any more
+   */
+  take(indices: readonly number[], received = true): number[] {
     return indices.map((index) => {
       const { fd, nonblocking = false } = this.#files[index]!;
       // Of several only the first is certain to be looked at (docs/decisions/socket.md).
-      if (nonblocking && indices.length === 1) setStatusFlags(fd, getStatusFlags(fd) | O.O_NONBLOCK);
+      if (nonblocking && received && indices.length === 1) setStatusFlags(fd, getStatusFlags(fd) | O.O_NONBLOCK);
       return fd;
     });
   }

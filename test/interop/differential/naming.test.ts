@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { checkOpenFds } from '../../open-fds.ts';
 import { Histogram } from './histogram.ts';
 import { Naming } from './naming.ts';
+import { inOneLine } from './pretty.ts';
 
 checkOpenFds();
 
@@ -42,6 +43,12 @@ test('a number that is used again is the newer fd, and the older one has none an
 test('a number that no command has made is not taken for one', () => {
   const text = `{"error": {"class": "GenericError", "desc": "File descriptor named 'fdset-id:1, fd:12' not found"}}`;
   assert.equal(new Naming().canonical(0, text), text.replace('12', 'unknown 12'));
+});
+
+test('what is printed over several lines is read as one, if the layout is right', () => {
+  const lines = ['{', '    "return": [', '        {', '        },', '        1', '    ]', '}'];
+  assert.equal(inOneLine(lines), '{"return": [{}, 1]}');
+  assert.match(inOneLine(lines.with(3, '    },')), /^wrong layout/);
 });
 
 test('a mixture that is too tame is complained of', () => {

@@ -17,6 +17,8 @@ export interface StepRecord {
   readonly outcomes: readonly { readonly expected: Expected; readonly answer: string | undefined }[];
 }
 
+const POLITELY = { do: 'leave', lastBytes: '', fds: [], politely: true, next: undefined } as const;
+
 interface Client {
   readonly connection: Connection;
   oob: boolean;
@@ -29,6 +31,8 @@ export class ScriptRun {
   readonly #clients: (Client | undefined)[] = Array.from({ length: MONITORS }, () => undefined);
   readonly #naming = new Naming();
   #bursts = 0;
+  /** Monitors that a client has left without waiting for the server. */
+  readonly #departed = new Set<number>();
   /** A node may have been reopened for writing. */
   #reopened = false;
   /** The server did not answer: nothing can be said of it any more. */
@@ -67,7 +71,7 @@ export class ScriptRun {
         const names = storedNames(script, monitor);
         const closes = names.map((name) => `"execute":"closefd","arguments":{"fdname":${name}}`);
         await this.#ask(monitor, monitor === 0 ? [...removals, ...closes] : closes);
-        await this.#leave({ do: 'leave', monitor, lastBytes: '', fds: [], politely: true });
+        await this.#leave({ ...POLITELY, monitor });
       }
     });
   }
@@ -98,12 +102,16 @@ export class ScriptRun {
 
   async #send(burst: Burst): Promise<void> {
     const { monitor } = burst;
-    let fresh = this.#clients[monitor] === undefined;
+    const fresh = this.#clients[monitor] === undefined;
     const client = (this.#clients[monitor] ??= await this.#connect(monitor));
+    await this.#sendGroups(burst, client, fresh, async () => undefined);
+  }
+
+  /** @param sent called when the first group is sent, before its answers are waited for */
+  async #sendGroups(burst: Burst, client: Client, fresh: boolean, sent: () => Promise<void>): Promise<void> {
     client.oob ||= mayEnableOob(burst, fresh);
-    for (const items of partItems(this.#withoutReopens(burst.items), client.oob)) {
-      await this.#sendGroup({ ...burst, items }, client, fresh);
-      fresh = false;
+    for (const [index, items] of partItems(this.#withoutReopens(burst.items), client.oob).entries()) {
+      await this.#sendGroup({ ...burst, items }, client, fresh && index === 0, sent);
     }
   }
 
@@ -115,7 +123,7 @@ export class ScriptRun {
     });
   }
 
-  async #sendGroup(burst: Burst, client: Client, fresh: boolean): Promise<void> {
+  async #sendGroup(burst: Burst, client: Client, fresh: boolean, sent: () => Promise<void>): Promise<void> {
     const { monitor } = burst;
     const state = { number: this.#bursts++, fresh, oob: client.oob, naming: this.#naming };
     const { writes, lastId, expected } = renderBurst(burst, state);
@@ -123,30 +131,59 @@ export class ScriptRun {
       if (index > 0 && burst.slowly) await sleep(1);
       client.connection.write(bytes, this.server.files.take(files));
     }
+    await sent();
     const lines = await client.connection.answers(lastId);
     const answers = lines.map((line) => this.#naming.canonical(monitor, line));
     this.#note(`monitor ${monitor}`, writes, ...sortOut(expected, answers, fresh));
   }
 
   async #connect(monitor: number): Promise<Client> {
+    this.#departed.delete(monitor);
     return { connection: await Connection.open(this.server.path(monitor)), oob: false };
   }
 
-  async #leave({ monitor, lastBytes, fds, politely }: Leave): Promise<void> {
+  async #leave(step: Leave): Promise<void> {
+    const { monitor, next } = step;
     const client = this.#clients[monitor];
     if (client === undefined) return;
+    if (next === undefined) return this.#part(step, client);
+    const follower = await this.#connect(monitor);
+    let hasLeft = false;
+    await this.#sendGroups({ ...next, monitor }, follower, true, async () => {
+      if (hasLeft) return;
+      hasLeft = true;
+      await this.#part(step, client);
+      this.#clients[monitor] = follower;
+      this.#departed.delete(monitor);
+    });
+    if (hasLeft) return;
+    follower.connection.destroy();
+    await this.#part(step, client);
+  }
+
+  async #part({ monitor, lastBytes, fds, politely }: Leave, client: Client): Promise<void> {
     const writes: Write[] = lastBytes === '' ? [] : [{ bytes: Buffer.from(lastBytes, 'latin1'), files: fds }];
-    for (const { bytes, files } of writes) client.connection.write(bytes, this.server.files.take(files));
-    // When the last client of all leaves, QEMU 7.2 closes fds: then it must be certain when that was.
+    for (const { bytes, files } of writes) client.connection.write(bytes, this.server.files.take(files, false));
     const others = this.#clients.some((other, index) => other !== undefined && index !== monitor);
+    if (!others) await this.#awaitDepartures();
     this.#clients[monitor] = undefined;
     if (others && !politely) {
       client.connection.destroy();
+      this.#departed.add(monitor);
       this.#note(`the client of monitor ${monitor} leaves`, writes, []);
     } else {
       const lines = await client.connection.end();
       const answers = lines.map((line) => this.#naming.canonical(monitor, line));
       this.#note(`the client of monitor ${monitor} leaves, politely`, writes, answers);
+    }
+  }
+
+  /** When the last client of all leaves, QEMU 7.2 closes fds: it has to be certain which one that is. */
+  async #awaitDepartures(): Promise<void> {
+    for (const monitor of this.#departed) {
+      const { connection } = await this.#connect(monitor);
+      await connection.message();
+      await connection.end();
     }
   }
 
@@ -156,7 +193,7 @@ export class ScriptRun {
     for (const [monitor, isOld] of old.entries()) if (!isOld) await this.#greet(monitor);
     for (const [monitor, isOld] of old.entries()) {
       if (!isOld) continue;
-      await this.#leave({ do: 'leave', monitor, lastBytes: '', fds: [], politely: true });
+      await this.#leave({ ...POLITELY, monitor });
       await this.#greet(monitor);
     }
   }
@@ -181,19 +218,24 @@ export class ScriptRun {
   }
 }
 
+/** All bursts, those of clients that had to wait among them. */
+function burstsOf(script: Script): Burst[] {
+  return script.flatMap((step) => {
+    if (step.do === 'send') return [step];
+    return step.next === undefined ? [] : [{ ...step.next, monitor: step.monitor }];
+  });
+}
+
 function usesNodes(script: Script): boolean {
-  const items = script.flatMap((step) => (step.do === 'send' ? step.items : []));
+  const items = burstsOf(script).flatMap((burst) => burst.items);
   return items.some((item) => item.kind === 'request' && item.name.startsWith('block'));
 }
 
 /** JSON texts of the names that a script has stored fds under. */
 function storedNames(script: Script, monitor: number): string[] {
-  const names = new Set<string>();
-  for (const step of script) {
-    if (step.do !== 'send' || step.monitor !== monitor) continue;
-    for (const item of step.items) if (item.kind === 'request' && item.stores !== undefined) names.add(item.stores);
-  }
-  return [...names];
+  const bursts = burstsOf(script).filter((burst) => burst.monitor === monitor);
+  const names = bursts.flatMap(({ items }) => items.map((item) => (item.kind === 'request' ? item.stores : undefined)));
+  return [...new Set(names)].filter((name) => name !== undefined);
 }
 
 /** Finds the answer to each request; answers with ids of requests of their own go behind the others if `oob`. */

@@ -69,6 +69,8 @@ export interface Leave {
   readonly fds: readonly number[];
   /** Whether it waits for the server to close as well. */
   readonly politely: boolean;
+  /** Another client is connected already, has sent this, and waits until it is served. */
+  readonly next: Burst | undefined;
 }
 
 export type Step = Burst | Leave;
@@ -79,3 +81,5 @@ export const NODES = ['n0', 'n1', 'n2'] as const;
 
 /** Monitors that each server has. */
 export const MONITORS = 3;
+/** The one that prints over several lines. */
+export const PRETTY = 2;

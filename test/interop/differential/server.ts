@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { QemuVersion } from '../../qemu-versions.ts';
 import { PassedFiles } from './files.ts';
-import { MONITORS } from './script.ts';
+import { MONITORS, PRETTY } from './script.ts';
 
 /** How a server is started, given the paths that its monitors listen on. */
 export interface ServerProgram {
@@ -30,7 +30,12 @@ export function qemu(version: QemuVersion): ServerProgram {
       '-nodefaults',
       '-display',
       'none',
-      ...sockets.flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]),
+      ...sockets.flatMap((path, monitor) => [
+        '-chardev',
+        `socket,id=c${monitor},path=${path},server=on,wait=off`,
+        '-mon',
+        `chardev=c${monitor},mode=control,pretty=${monitor === PRETTY ? 'on' : 'off'}`,
+      ]),
     ],
     // A client that comes while a monitor is being moved to its thread gets two greetings.
     settles: 400,
@@ -42,7 +47,7 @@ export function fdset(version: QemuVersion): ServerProgram {
   return ours('fdset', '../../../src/cli/storage-daemon-main.js', (path, monitor) => [
     ...(monitor === 0 ? [`--compat=qemu-${version.name}`] : []),
     `--chardev=socket,id=c${monitor},path=${path},server=on,wait=off`,
-    `--monitor=c${monitor}`,
+    `--monitor=c${monitor},pretty=${monitor === PRETTY ? 'on' : 'off'}`,
   ]);
 }
 
