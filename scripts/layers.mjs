@@ -4,11 +4,11 @@
 // A folder of src/ imports from folders of lower levels, through their index.ts, and from itself.
 export const layers = [
   ['addon', 'json'],
-  ['fds', 'image', 'qmp'],
+  ['fds', 'image', 'qmp', 'qemu-types'],
   ['qapi'],
-  ['socket', 'qom'],
+  ['socket', 'qom', 'introspection', 'recording'],
   ['chardev', 'client', 'block'],
-  ['monitor', 'nbd'],
+  ['monitor', 'nbd', 'shell', 'replay'],
   ['daemon', 'embed', 'testing'],
   ['cli'],
 ];

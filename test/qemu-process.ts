@@ -3,12 +3,25 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 
+import type { QemuVersion } from './qemu-versions.ts';
+
 export const emulator = 'qemu-system-x86_64';
 
 /** Starts the emulator, stopped, with QMP on `socket`; resolves when it listens. */
-export async function startQemu(socket: string, ...args: string[]): Promise<QemuProcess> {
-  const machine = ['-machine', 'none', '-nodefaults', '-display', 'none', '-S'];
-  const child = spawn(emulator, [...machine, '-qmp', `unix:${socket},server=on,wait=off`, ...args], {
+export function startQemu(socket: string, ...args: string[]): Promise<QemuProcess> {
+  return startProgram([emulator], socket, ['-machine', 'none', ...args]);
+}
+
+/** The same of a certain QEMU, with a machine that SCSI disks can be plugged into. */
+export function startMachine(version: QemuVersion, socket: string, ...args: string[]): Promise<QemuProcess> {
+  const machine = ['-machine', 'q35', '-device', 'virtio-scsi-pci,id=scsi0'];
+  return startProgram(version.command(emulator), socket, [...machine, ...args]);
+}
+
+async function startProgram(command: readonly string[], socket: string, args: string[]): Promise<QemuProcess> {
+  const [program, ...first] = command;
+  const quiet = ['-nodefaults', '-display', 'none', '-S'];
+  const child = spawn(program!, [...first, ...quiet, '-qmp', `unix:${socket},server=on,wait=off`, ...args], {
     stdio: 'ignore',
   });
   const deadline = Date.now() + 20_000;

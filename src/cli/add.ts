@@ -5,9 +5,9 @@ import type { Int64 } from '../fds/index.ts';
 import { CliError } from './cli-error.ts';
 import { type AccessMode, openFile } from './open-file.ts';
 import { parseTarget } from './target.ts';
-import { withClient } from './target-client.ts';
+import { type ConnectionOptions, withClient, withConnectionOptions } from './target-client.ts';
 
-interface AddOptions {
+interface AddOptions extends ConnectionOptions {
   readonly mode: AccessMode;
   readonly direct?: boolean;
   readonly set?: bigint;
@@ -16,8 +16,7 @@ interface AddOptions {
 }
 
 export function addAddCommand(program: Command): void {
-  program
-    .command('add')
+  withConnectionOptions(program.command('add'))
     .summary('open a file and pass it to a QMP server')
     .argument('<target>', 'path of a QMP socket')
     .argument('<file>', 'an existing file; nothing is created')
@@ -39,8 +38,8 @@ async function add(target: string, file: string, options: AddOptions): Promise<v
       ...(options.set !== undefined && { 'fdset-id': options.set }),
       ...(options.opaque !== undefined && { opaque: options.opaque }),
     };
-    const added = await withClient(target, (client) =>
-      client.execute('add-fd', args, { fds: [fd.fd], timeoutMs: 5000 }),
+    const added = await withClient(target, options, (client) =>
+      client.execute('add-fd', args, { fds: [fd.fd], timeoutMs: options.timeout * 1000 }),
     );
     const { 'fdset-id': set, fd: number } = added as { readonly 'fdset-id': Int64; readonly fd: Int64 };
     const text = options.json

@@ -4,23 +4,24 @@ import type { Command } from 'commander';
 import type { Int64 } from '../fds/index.ts';
 import { readLedger } from './fd-ledger.ts';
 import { formatLedger } from './ledger-table.ts';
-import { withClient } from './target-client.ts';
+import { type ConnectionOptions, withClient, withConnectionOptions } from './target-client.ts';
 import { formatTable, printable } from './table.ts';
 
 export function addLsCommand(program: Command): void {
-  program
-    .command('ls')
+  withConnectionOptions(program.command('ls'))
     .summary('list the fd sets of a QMP server')
     .argument('<target>', 'path of a QMP socket, or host:port')
     .option('--long', 'with the files, who added them, and who uses them')
     .option('--json', 'a JSON array instead of a table')
-    .action(async (target: string, options: { json?: boolean; long?: boolean }) => {
+    .action(async (target: string, options: ConnectionOptions & { json?: boolean; long?: boolean }) => {
       if (options.long === true) {
-        const ledger = await withClient(target, readLedger);
+        const ledger = await withClient(target, options, readLedger);
         process.stdout.write(`${options.json ? JSON.stringify(ledger, exactly) : formatLedger(ledger)}\n`);
         return;
       }
-      const members = await withClient(target, async (client) => membersOf(await client.execute('query-fdsets')));
+      const members = await withClient(target, options, async (client) =>
+        membersOf(await client.execute('query-fdsets', undefined, { timeoutMs: options.timeout * 1000 })),
+      );
       process.stdout.write(`${options.json ? JSON.stringify(members) : describeFdsets(members)}\n`);
     });
 }

@@ -8,9 +8,25 @@ import { PACKAGE_VERSION } from '../package-version.ts';
 import { addAddCommand } from './add.ts';
 import { reportErrors } from './cli-error.ts';
 import { addDemoCommand } from './demo.ts';
+import { addExecCommand } from './exec.ts';
 import { addLsCommand } from './ls.ts';
+import { addReplayCommand } from './replay.ts';
 import { addRmCommand } from './rm.ts';
 import { addServeCommand } from './serve.ts';
+import { addShellCommand } from './shell.ts';
+import { addTypesCommand } from './types.ts';
+
+const verbs = [
+  addServeCommand,
+  addLsCommand,
+  addAddCommand,
+  addRmCommand,
+  addExecCommand,
+  addShellCommand,
+  addTypesCommand,
+  addReplayCommand,
+  addDemoCommand,
+];
 
 function makeProgram(): Command {
   const program = new Command('fdset')
@@ -18,7 +34,7 @@ function makeProgram(): Command {
     .version(PACKAGE_VERSION)
     .exitOverride()
     .showHelpAfterError('(fdset --help lists the verbs)');
-  for (const add of [addServeCommand, addLsCommand, addAddCommand, addRmCommand, addDemoCommand]) add(program);
+  for (const addVerb of verbs) addVerb(program);
   program.command('storage-daemon').summary("a storage daemon with qemu-storage-daemon's options and fd sets");
   for (const verb of program.commands) verb.exitOverride().showHelpAfterError(`(fdset ${verb.name()} --help explains)`);
   return program;
@@ -36,4 +52,9 @@ async function main(args: readonly string[]): Promise<void> {
   });
 }
 
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 await main(process.argv.slice(2));

@@ -2,17 +2,18 @@
 import { type Command, InvalidArgumentError } from 'commander';
 
 import { parseSetId } from './add.ts';
-import { withClient } from './target-client.ts';
+import { type ConnectionOptions, withClient, withConnectionOptions } from './target-client.ts';
 
 export function addRmCommand(program: Command): void {
-  program
-    .command('rm')
+  withConnectionOptions(program.command('rm'))
     .summary('remove an fd set, or one fd of it, from a QMP server')
     .argument('<target>', 'path of a QMP socket, or host:port')
     .argument('<set[:fd]>', 'as fdset ls shows them', parseMember)
-    .action(async (target: string, { set, fd }: Member) => {
+    .action(async (target: string, { set, fd }: Member, options: ConnectionOptions) => {
       const args = { 'fdset-id': set, ...(fd !== undefined && { fd }) };
-      await withClient(target, (client) => client.execute('remove-fd', args, { timeoutMs: 5000 }));
+      await withClient(target, options, (client) =>
+        client.execute('remove-fd', args, { timeoutMs: options.timeout * 1000 }),
+      );
     });
 }
 

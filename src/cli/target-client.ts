@@ -1,29 +1,70 @@
 // How does a verb reach the QMP server that the user named?
-import { QmpClient, QmpError } from '../client/index.ts';
+import type { Command } from 'commander';
+
+import { QmpClient, type QmpClientOptions, QmpError } from '../client/index.ts';
 import { FdsetError } from '../errors.ts';
+import { recordTo, type Recorder } from '../recording/index.ts';
 import { CliError } from './cli-error.ts';
+import { parseSeconds } from './seconds.ts';
 import { parseTarget } from './target.ts';
 
-/** How long a QMP server may take to answer, in milliseconds: one that another client holds never greets. */
-const patience = 5000;
+/** The options of every verb that connects. */
+export interface ConnectionOptions {
+  /** Seconds for connecting, greeting and negotiation. */
+  readonly timeout: number;
+  /** A file to record the conversation in. */
+  readonly record?: string;
+}
+
+export function withConnectionOptions(command: Command): Command {
+  return command
+    .option('--timeout <seconds>', 'how long the server may take to greet', parseSeconds, 5)
+    .option('--record <file>', 'keep both directions, with the files that were passed, for fdset replay');
+}
+
+/** What the options mean to a client; who takes `record` closes it. */
+export function connectOptions(options: ConnectionOptions): QmpClientOptions & { record: Recorder | undefined } {
+  const record = options.record === undefined ? undefined : openRecord(options.record);
+  return { timeoutMs: options.timeout * 1000, record, ...(record && { observer: record }) };
+}
+
+function openRecord(path: string): Recorder {
+  try {
+    return recordTo(path);
+  } catch (error) {
+    throw new CliError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 /** Connects, runs `use`, and disconnects whatever happens. */
-export async function withClient<T>(targetText: string, use: (client: QmpClient) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  targetText: string,
+  options: ConnectionOptions,
+  use: (client: QmpClient) => Promise<T>,
+): Promise<T> {
   const target = parseTarget(targetText);
+  const { record, ...connect } = connectOptions(options);
   const address = target.type === 'unix' ? target.path : target;
-  let client: QmpClient;
   try {
-    client = await QmpClient.connect(address, { timeoutMs: patience });
+    const client = await connectTo(targetText, () => QmpClient.connect(address, connect));
+    try {
+      return await use(client);
+    } catch (error) {
+      if (!(error instanceof FdsetError) || error instanceof CliError) throw error;
+      throw new CliError(`${targetText}: ${hintFor(error)}`, { cause: error });
+    } finally {
+      await client.close();
+    }
+  } finally {
+    record?.close();
+  }
+}
+
+async function connectTo(targetText: string, connect: () => Promise<QmpClient>): Promise<QmpClient> {
+  try {
+    return await connect();
   } catch (error) {
     throw new CliError(`${targetText}: ${whyNot(error)}`, { cause: error });
-  }
-  try {
-    return await use(client);
-  } catch (error) {
-    if (!(error instanceof FdsetError) || error instanceof CliError) throw error;
-    throw new CliError(`${targetText}: ${hintFor(error)}`, { cause: error });
-  } finally {
-    await client.close();
   }
 }
 
@@ -38,7 +79,8 @@ function whyNot(error: unknown): string {
 
 /** qemu-storage-daemon has no fd sets: say what has. */
 function hintFor(error: FdsetError): string {
-  if (error instanceof QmpError && error.class === 'CommandNotFound') {
+  const fdCommands = ['add-fd', 'remove-fd', 'query-fdsets'];
+  if (error instanceof QmpError && error.class === 'CommandNotFound' && fdCommands.includes(error.command)) {
     return `${error.message}: this server has no fd sets (QEMU's emulator and fdset storage-daemon have)`;
   }
   return error.message;

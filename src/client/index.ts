@@ -40,5 +40,7 @@ export type {
   ObjectInfo,
   SchemaInfo,
 } from './schema-info.ts';
+export type { Qemu10, Qemu7 } from '../qemu-types/index.ts';
+export { recordTo, type Recorder } from '../recording/index.ts';
 export { QmpError } from './qmp-error.ts';
 export { findMonitorHolders, type MonitorHolder } from './monitor-holders.ts';

@@ -8,5 +8,6 @@ export type { Fault } from './fault.ts';
 export type { Reception } from './test-socket.ts';
 export type { PassedFile, ReceivedCommand } from './client-log.ts';
 export type { PlainJson } from './plain-json.ts';
+export { RecordedQemu, serveRecording, type ServeRecordingOptions } from '../replay/index.ts';
 export { OwnedFd } from '../fds/index.ts';
 export { FdsetError } from '../errors.ts';
