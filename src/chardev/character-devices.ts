@@ -39,7 +39,7 @@ export class CharacterDevices {
    * @throws FdsetError with QEMU's text
    */
   async addByOption(text: string, takeFd: TakeFd, warn?: (warning: OptionWarning) => void): Promise<void> {
-    const option = parseChardevOption(text, warn);
+    const option = parseChardevOption(text, warn, this.#context.rules);
     if (option === undefined) throw chardevError(`the kinds of devices are ${chardevBackends.join(', ')}`);
     const { id, backend } = option;
     if (this.#devices.has(id)) {

@@ -40,11 +40,11 @@ export function disconnectedName(described: Described): string {
 }
 
 /** Of a connected socket, which is lent. An abstract name is not printed. */
-export function connectedName(fd: number, side: 'server' | 'client'): string {
+export function connectedName(fd: number, side: 'server' | 'client', showsPeerPath = true): string {
   const [local, peer] = [socketName(fd, false), peerName(fd)];
   const server = side === 'server' ? ',server=on' : '';
   if (!('path' in local)) return `tcp:${inetName(local)}${server} <-> ${inetName(peer)}`;
-  const named = side === 'server' ? local : peer;
+  const named = side === 'client' && showsPeerPath ? peer : local;
   const path = named !== undefined && 'path' in named ? named.path.toString() : '';
   return `unix:${path.startsWith('\0') ? '' : path}${server}`;
 }

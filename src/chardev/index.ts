@@ -8,4 +8,5 @@ export { CharacterDevices } from './character-devices.ts';
 export { checkSocketOptions, flattenAddress, reconnectDelay, type ChardevContext } from './open.ts';
 export { chardevBackends } from './backends.ts';
 export { parseChardevOption } from './option.ts';
+export { CHARDEV_RULES_10_0, CHARDEV_RULES_7_2, type ChardevRules } from './rules.ts';
 export { RingbufChardev } from './ringbuf.ts';

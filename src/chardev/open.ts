@@ -7,6 +7,7 @@ import { checkBackend } from './backends.ts';
 import type { ListedChardev } from './chardev.ts';
 import { describeAddress, describeListener, listeningName } from './filename.ts';
 import { NullChardev } from './null.ts';
+import { CHARDEV_RULES_10_0, type ChardevRules } from './rules.ts';
 import { DEFAULT_RINGBUF_SIZE, RingbufChardev } from './ringbuf.ts';
 import { SocketClientChardev } from './socket-client.ts';
 import { SocketChardev } from './socket.ts';
@@ -18,6 +19,8 @@ export interface ChardevContext {
   readonly accepts: (connection: OwnedFd) => boolean;
   /** Where a sentence for the user goes: QEMU prints these to standard error. */
   readonly report: (message: string) => void;
+  /** Those of a version of QEMU. Default: of 10.0. */
+  readonly rules?: ChardevRules;
 }
 
 type SocketOptions = Extract<ChardevBackend, { type: 'socket' }>['data'];
@@ -70,6 +73,7 @@ async function openSocket(
     described: describeAddress(address),
     reconnectMs: reconnectDelay(options),
     report: context.report,
+    showsPeerPath: (context.rules ?? CHARDEV_RULES_10_0).showsPeerPath,
   });
   return { device };
 }

@@ -11,6 +11,7 @@ import {
 } from '../qapi/index.ts';
 import type { SocketAddressLegacy } from '../qapi/index.ts';
 import { checkBackend } from './backends.ts';
+import { CHARDEV_RULES_10_0, type ChardevRules } from './rules.ts';
 
 type Values = QemuOpts<(typeof chardevOptions)['options']>['values'];
 
@@ -27,14 +28,23 @@ export interface ChardevOption {
  * @returns undefined where it asks for help
  * @throws FdsetError or QapiError with QEMU's text
  */
-export function parseChardevOption(text: string, warn?: (warning: OptionWarning) => void): ChardevOption | undefined {
-  const { id, values, help } = parseQemuOpts(chardevOptions, text, warn);
+export function parseChardevOption(
+  text: string,
+  warn?: (warning: OptionWarning) => void,
+  { unknownKeys }: ChardevRules = CHARDEV_RULES_10_0,
+): ChardevOption | undefined {
+  const { id, values, help } = parseQemuOpts(withoutKeys(unknownKeys), text, warn);
   if (help) return undefined;
   if (id === undefined) throw chardevError('chardev: no id specified');
   if (values.backend === undefined) throw chardevError(`chardev: "${id}" missing backend`);
   checkBackend(values.backend);
   if (values.mux === true) throw chardevError('mux=on is not there yet: leave it out');
   return { id, backend: readBackend(values.backend, values) };
+}
+
+function withoutKeys(keys: readonly string[]): typeof chardevOptions {
+  const known = Object.entries(chardevOptions.options).filter(([key]) => !keys.includes(key));
+  return { ...chardevOptions, options: Object.fromEntries(known) as (typeof chardevOptions)['options'] };
 }
 
 function readBackend(type: string, values: Values): ChardevBackend {

@@ -15,6 +15,8 @@ export interface SocketClientOptions {
   readonly described: Described;
   /** Milliseconds between a failure or an end and the next attempt; 0: it stays disconnected. */
   readonly reconnectMs: number;
+  /** Of a Unix socket, instead of the own path, which is empty. */
+  readonly showsPeerPath: boolean;
   /** Told of the first of several failures in a row. */
   readonly report: (message: string) => void;
 }
@@ -73,7 +75,7 @@ export class SocketClientChardev implements ListedChardev {
     const fd = await this.#options.connect(this.#giveUp.signal);
     if (this.#giveUp.signal.aborted) return fd.close();
     this.#reported = false;
-    this.#peers = connectedName(fd.fd, 'client');
+    this.#peers = connectedName(fd.fd, 'client', this.#options.showsPeerPath);
     this.#connection.take(fd);
   }
 

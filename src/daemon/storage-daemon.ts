@@ -56,7 +56,11 @@ export class StorageDaemon {
 
   constructor(options: StorageDaemonOptions) {
     this.inheritedFds = options.inheritedFds;
-    this.chardevs = new CharacterDevices({ accepts: options.accepts, report: options.report });
+    this.chardevs = new CharacterDevices({
+      accepts: options.accepts,
+      report: options.report,
+      rules: options.profile.chardevs,
+    });
     this.registry = new CommandRegistry(options.profile.revision);
     this.fdsets = new FdsetTable(options.profile.fdsets);
     this.shared = createMonitorShared(this.registry, options.profile);

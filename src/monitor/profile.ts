@@ -1,5 +1,6 @@
 // Which QEMU does a monitor behave as? Everything that differs between versions hangs on the profile.
 import { BLOCK_RULES_10_0, BLOCK_RULES_7_2, type BlockRules } from '../block/index.ts';
+import { CHARDEV_RULES_10_0, CHARDEV_RULES_7_2, type ChardevRules } from '../chardev/index.ts';
 import { FDSET_RULES_10_0, FDSET_RULES_7_2, type FdsetRules } from '../fds/index.ts';
 import { PACKAGE_VERSION } from '../package-version.ts';
 import { REVISION_7_2, type Revision } from '../qapi/index.ts';
@@ -13,6 +14,8 @@ export interface Profile {
   readonly version: QmpVersion;
   /** When fds of sets close, which of them an open takes, and what it says where it finds none. */
   readonly fdsets: FdsetRules;
+  /** How character devices are shown and asked for. */
+  readonly chardevs: ChardevRules;
   /** What queries show of block nodes, and what is said of their options. */
   readonly block: BlockRules;
   /** How the schema differs from ours, which is that of 10.0. */
@@ -25,6 +28,7 @@ export const PROFILE_10_0: Profile = {
   name: '10.0',
   version: versionOf(10, 0, 2),
   fdsets: FDSET_RULES_10_0,
+  chardevs: CHARDEV_RULES_10_0,
   block: BLOCK_RULES_10_0,
   emptyContainers: true,
 };
@@ -34,6 +38,7 @@ export const PROFILE_7_2: Profile = {
   name: '7.2',
   version: versionOf(7, 2, 22),
   fdsets: FDSET_RULES_7_2,
+  chardevs: CHARDEV_RULES_7_2,
   block: BLOCK_RULES_7_2,
   revision: REVISION_7_2,
   emptyContainers: false,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 
-import { parseChardevOption } from '../../src/chardev/index.ts';
+import { CHARDEV_RULES_7_2, parseChardevOption } from '../../src/chardev/index.ts';
 
 /** Without the members that are not set. */
 function parse(text: string): unknown {
@@ -70,6 +70,11 @@ suite('--chardev refuses in QEMU’s words', () => {
   ];
   for (const [text, message] of refused)
     test(`'${text}'`, () => assert.throws(() => parseChardevOption(text), { message }));
+});
+
+test('7.2 does not know the keys that came later', () => {
+  const text = 'socket,id=a,path=/q,reconnect-ms=1';
+  assert.throws(() => parseChardevOption(text, undefined, CHARDEV_RULES_7_2), { message: "Invalid parameter 'reconnect-ms'" });
 });
 
 test('a short form is warned about', () => {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { fdsetMain } from '../cli/fdset-process.ts';
 import { QmpConnection } from '../qmp-connection.ts';
-import { qemu10 } from '../qemu-versions.ts';
+import { qemu10, type QemuVersion } from '../qemu-versions.ts';
 
 export type Program = 'fdset' | 'qemu-storage-daemon' | 'qemu-system-x86_64';
 
@@ -20,8 +20,8 @@ export class Conversation {
   readonly child: ChildProcess;
   readonly #connections: QmpConnection[] = [];
 
-  private constructor(program: Program, args: readonly string[]) {
-    const [file = '', ...rest] = commandOf(program);
+  private constructor(program: Program, args: readonly string[], version: QemuVersion) {
+    const [file = '', ...rest] = commandOf(program, version);
     const device = `socket,id=m0,path=${this.path('qmp')},server=on,wait=off`;
     const dashes = program === 'qemu-system-x86_64' ? '-' : '--';
     const monitor = program === 'qemu-system-x86_64' ? ['-mon', 'm0,mode=control'] : ['--monitor', 'm0'];
@@ -37,8 +37,13 @@ export class Conversation {
   }
 
   /** Starts a program and negotiates; in `args` `DIR` stands for the folder. */
-  static async begin(program: Program, args: readonly string[] = [], hello = '{"execute": "qmp_capabilities"}') {
-    const conversation = new Conversation(program, args);
+  static async begin(
+    program: Program,
+    args: readonly string[] = [],
+    hello = '{"execute": "qmp_capabilities"}',
+    version = qemu10,
+  ) {
+    const conversation = new Conversation(program, args, version);
     for (let tries = 0; !existsSync(conversation.path('qmp')) && tries < 200; tries++) await sleep(50);
     // A client that comes while QEMU's monitor moves to its thread gets two greetings.
     if (program !== 'fdset') await sleep(400);
@@ -101,9 +106,9 @@ export class Conversation {
 }
 
 /** What starts a program. */
-export function commandOf(program: Program): readonly string[] {
-  if (program === 'fdset') return [process.execPath, fdsetMain, 'storage-daemon'];
-  const command = qemu10.command(program);
+export function commandOf(program: Program, version = qemu10): readonly string[] {
+  if (program === 'fdset') return [process.execPath, fdsetMain, 'storage-daemon', '--compat', `qemu-${version.name}`];
+  const command = version.command(program);
   if (program === 'qemu-storage-daemon') return command;
   return [...command, '-machine', 'none', '-nodefaults', '-display', 'none', '-S'];
 }
@@ -114,10 +119,11 @@ export async function compare(
   talk: (conversation: Conversation) => Promise<void>,
   args: readonly string[] = [],
   hello?: string,
+  version?: QemuVersion,
 ): Promise<{ ours: readonly string[]; theirs: readonly string[] }> {
   const said: (readonly string[])[] = [];
   for (const program of ['fdset', reference] as const) {
-    const conversation = await Conversation.begin(program, args, hello);
+    const conversation = await Conversation.begin(program, args, hello, version);
     try {
       await talk(conversation);
       said.push(conversation.said);

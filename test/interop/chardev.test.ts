@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { connectUnix, listenUnix } from '../../src/socket/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
-import { qemu10 } from '../qemu-versions.ts';
+import { qemu10, qemuVersions } from '../qemu-versions.ts';
 import { compare, type Conversation } from './chardev-dialogue.ts';
 
 checkOpenFds();
@@ -139,16 +139,23 @@ const requests: readonly (object | string)[] = [
   { execute: 'chardev-send-break', arguments: { id: 'nope' } },
 ];
 
-test('devices are added, changed and removed with the words of QEMU', { skip }, async () => {
-  const { ours, theirs } = await compare('qemu-storage-daemon', async (talk) => {
-    for (const request of requests) {
-      talk.said.push(JSON.stringify(request));
-      await talk.ask(request);
-    }
-    await talk.askDevices();
-  });
-  assert.deepEqual(ours, theirs);
-});
+for (const version of qemuVersions) {
+  test(
+    `devices are added, changed and removed in the words of QEMU ${version.name}`,
+    { skip: version.missing },
+    async () => {
+      const talk = async (conversation: Conversation): Promise<void> => {
+        for (const request of requests) {
+          conversation.said.push(JSON.stringify(request));
+          await conversation.ask(request);
+        }
+        await conversation.askDevices();
+      };
+      const { ours, theirs } = await compare('qemu-storage-daemon', talk, [], undefined, version);
+      assert.deepEqual(ours, theirs);
+    },
+  );
+}
 
 test('a device names both ends of its connection', { skip }, async () => {
   const { ours, theirs } = await compare('qemu-storage-daemon', async (talk) => {
