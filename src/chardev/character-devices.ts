@@ -55,7 +55,8 @@ export class CharacterDevices {
       await this.#open(id, backend, takeFd);
     } catch (error) {
       if (!(error instanceof FdsetError)) throw error;
-      throw chardevError(`Failed to add chardev '${id}': ${error.message}`, error);
+      const reason = this.#context.explain?.(error) ?? error.message;
+      throw chardevError(`Failed to add chardev '${id}': ${reason}`, error);
     }
   }
 

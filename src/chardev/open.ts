@@ -19,6 +19,8 @@ export interface ChardevContext {
   readonly accepts: (connection: OwnedFd) => boolean;
   /** Where a sentence for the user goes: QEMU prints these to standard error. */
   readonly report: (message: string) => void;
+  /** What chardev-add says of an error. Default: its message. */
+  readonly explain?: (error: FdsetError) => string;
   /** Those of a version of QEMU. Default: of 10.0. */
   readonly rules?: ChardevRules;
 }

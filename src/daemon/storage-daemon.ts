@@ -25,6 +25,7 @@ import { registerNbdCommands } from './commands/nbd.ts';
 import { registerObjectCommands } from './commands/object.ts';
 import { registerSandboxCommands } from './commands/sandbox.ts';
 import type { InheritedFds } from './inherited-fds.ts';
+import { explainSandbox } from './sandbox-hint.ts';
 import type { SandboxReport } from './sandbox-report.ts';
 
 export interface StorageDaemonOptions {
@@ -59,6 +60,7 @@ export class StorageDaemon {
     this.chardevs = new CharacterDevices({
       accepts: options.accepts,
       report: options.report,
+      explain: explainSandbox(options.sandbox),
       rules: options.profile.chardevs,
     });
     this.registry = new CommandRegistry(options.profile.revision);
@@ -97,7 +99,7 @@ export class StorageDaemon {
     registerYankCommands(this.registry, this.chardevs);
     registerBlockCommands(this.registry, this.graph);
     registerExportCommands(this.registry, this.exports);
-    registerNbdCommands(this.registry, this.exports, this.inheritedFds);
+    registerNbdCommands(this.registry, this.exports, this.inheritedFds, explainSandbox(options.sandbox));
     registerObjectCommands(this.registry, this.objects);
     registerSandboxCommands(this.registry, options.sandbox);
   }

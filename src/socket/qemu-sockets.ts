@@ -103,11 +103,12 @@ function isFolder(path: string): boolean {
 }
 
 function listenAbstract(name: string, sockaddr: Buffer): Listener {
-  const fd = new OwnedFd(socketMake(sockaddr));
+  let fd: OwnedFd | undefined;
   try {
+    fd = new OwnedFd(socketMake(sockaddr));
     socketBind(fd.fd, sockaddr);
   } catch (error) {
-    fd.close();
+    fd?.close();
     throw addressError(`Failed to bind socket to ${name}: ${reasonOf(error)}`, error);
   }
   return adoptListener(fd);

@@ -251,7 +251,7 @@ describe('an fd nobody asked for', () => {
         await client.execute('remove-fd', { 'fdset-id': 7 });
         await client.execute('getfd', { fdname: 'odd' }, { fds: [fd] });
         const start = client.execute('nbd-server-start', { addr: { type: 'fd', data: { str: 'odd' } } });
-        await assert.rejects(start, /: File descriptor 'odd' (is not a socket|cannot be listened on: .*)$/);
+        await assert.rejects(start, /: (File descriptor 'odd' is not a socket|Failed to listen on fd socket: .*)$/);
         await assert.rejects(client.execute('closefd', { fdname: 'odd' }));
         for (const each of fds) closeSync(each);
       }));
@@ -341,7 +341,7 @@ describe('an image', () => {
 
 describe('an address', () => {
   const unix = (path: string): { addr: object } => ({ addr: { type: 'unix', data: { path } } });
-  const inet = (port: number): { addr: object } => ({
+  const inet = (port: number | string): { addr: object } => ({
     addr: { type: 'inet', data: { host: '127.0.0.1', port: String(port) } },
   });
 
@@ -379,7 +379,7 @@ describe('an address', () => {
       await once(other, 'listening');
       const { port } = other.address() as { port: number };
       await assert.rejects(start(inet(port)), /Failed to find an available port: Address already in use$/);
-      await assert.rejects(start(inet(70_000)));
+      await assert.rejects(start(inet('1x')), /address resolution failed for 127\.0\.0\.1:1x: Servname not supported/);
       other.close();
       await start(inet(0));
       await assert.rejects(start(inet(0)), { message: 'nbd-server-start: NBD server already running' });

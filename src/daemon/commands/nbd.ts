@@ -10,11 +10,24 @@ import {
 import { listenOn, type TakeFd } from '../../socket/index.ts';
 import type { BlockExports } from '../block-exports.ts';
 import type { InheritedFds } from '../inherited-fds.ts';
+import type { Explain } from '../sandbox-hint.ts';
 
-export function registerNbdCommands(registry: CommandRegistry, exports: BlockExports, inherited: InheritedFds): void {
-  registry.register(nbdServerStart, ({ addr, ...options }, context) =>
-    startNbdServer(exports, { ...options, addr: flattenAddress(addr) }, namedOrInherited(context, inherited)),
-  );
+/** @param explain what an error of nbd-server-start says */
+export function registerNbdCommands(
+  registry: CommandRegistry,
+  exports: BlockExports,
+  inherited: InheritedFds,
+  explain: Explain,
+): void {
+  registry.register(nbdServerStart, async ({ addr, ...options }, context) => {
+    try {
+      const address = flattenAddress(addr);
+      await startNbdServer(exports, { ...options, addr: address }, namedOrInherited(context, inherited));
+    } catch (error) {
+      if (!(error instanceof FdsetError)) throw error;
+      throw new FdsetError(error.code, explain(error), { cause: error });
+    }
+  });
   registry.register(nbdServerStop, () => exports.stopServer());
 }
 
