@@ -21,13 +21,13 @@ test('its sockets are made outside, whichever way they go; inside a path leads n
   const peer = net.createServer().listen(peerPath);
   await once(peer, 'listening');
   const connecting = once(peer, 'connection') as Promise<[net.Socket]>;
-  const monitors = ['--monitor', 'm', '--monitor', 'c', '--monitor', 't'];
   const daemon = new FdsetProcess(
     'storage-daemon',
-    ...['--sandbox', 'try', '--chardev', `socket,id=m,path=${path},server=on,wait=off`],
-    ...['--chardev', `socket,id=c,path=${peerPath}`],
-    ...['--chardev', 'socket,id=t,host=localhost,port=0,ipv4=on,server=on,wait=off'],
-    ...monitors,
+    '--sandbox=try',
+    `--chardev=socket,id=m,path=${path},server=on,wait=off`,
+    `--chardev=socket,id=c,path=${peerPath}`,
+    '--chardev=socket,id=t,host=localhost,port=0,ipv4=on,server=on,wait=off',
+    ...['m', 'c', 't'].map((id) => `--monitor=${id}`),
   );
   const [client] = await connecting;
   const [greeting] = (await once(client.setEncoding('utf8'), 'data')) as [string];
