@@ -70,7 +70,9 @@ export class Comparison {
       shortest = { script, text };
       throw new Error('a difference');
     });
-    await fc.check(property, { seed, numRuns: count });
+    const { failed, errorInstance } = await fc.check(property, { seed, numRuns: count });
+    // Not a difference, but a server that does not start, or a fault of the harness.
+    if (failed && shortest === undefined) throw errorInstance;
     return shortest;
   }
 
