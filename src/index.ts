@@ -1,6 +1,6 @@
 // fdset: files that one process opens and another uses. Table of contents:
 //
-//   fdset/client   a QMP client that passes files to any QMP server      (src/client/session.ts)
+//   fdset/client   a QMP client that passes files to any QMP server      (src/client/client.ts)
 //   fdset/monitor  a QMP monitor with fd sets, for programs of your own   (src/embed/monitor.ts)
 //   fdset/testing  a QEMU for test suites, with failures on demand        (src/testing/test-qemu.ts)
 //

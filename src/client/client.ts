@@ -10,10 +10,17 @@
 //  closing      | the last call is settled, or in time | closed
 //  any          | destroy()                            | closed: every call is rejected with the cause
 import { FdsetError } from '../errors.ts';
-import type { JsonLimits, JsonOutput } from '../json/index.ts';
+import type { JsonOutput } from '../json/index.ts';
 import type { QmpVersion } from '../qmp/index.ts';
 import type { PeerCredentials } from '../socket/index.ts';
 import { closedError, timeoutError } from './client-error.ts';
+import {
+  DEFAULT_CLIENT_LIMITS,
+  type QmpClientOptions,
+  type QmpClientState,
+  type StateListener,
+  type WaitOptions,
+} from './client-options.ts';
 import { establish } from './establish.ts';
 import { EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
 import { plainObject } from './plain.ts';
@@ -39,7 +46,7 @@ import type { QmpFile } from './passed-file.ts';
 import { madeAt, type CallSite } from './qmp-error.ts';
 import { type ReconnectOptions, reconnect } from './reconnect.ts';
 import type { SchemaInfo } from './schema-info.ts';
-import type { ExecuteOptions, Greeting, QmpObserver, Session, SessionOptions } from './session.ts';
+import type { ExecuteOptions, Greeting, Session, SessionOptions } from './session.ts';
 import { type Connector, connectorOf, type QmpTarget } from './target.ts';
 import type {
   AnyEvent,
@@ -55,45 +62,7 @@ import type {
   QmpSchemaTypes,
 } from './typed.ts';
 
-export interface QmpClientOptions {
-  /** Milliseconds for connecting, greeting and negotiation together. Default: 5000. */
-  readonly timeoutMs?: number;
-  /** Gives up connecting. Once there is a client it has no effect. */
-  readonly signal?: AbortSignal;
-  /** Enables out-of-band execution. Commands with fds then wait for each other, as QEMU confuses their fds otherwise. */
-  readonly oob?: boolean;
-  /** Every integer in results and events as a bigint. Default: only those that a number cannot hold exactly. */
-  readonly bigint?: boolean;
-  /** Whether errors tell where their call was made. That is half of the time of a call at full rate. Default: true. */
-  readonly callSites?: boolean;
-  /** Connects anew when the connection is lost; `true` for the defaults. Only for targets that can be connected to. */
-  readonly reconnect?: boolean | ReconnectOptions;
-  /** Sees every message of both directions. */
-  readonly observer?: QmpObserver;
-  /** How large a message of the server may be; see {@link DEFAULT_CLIENT_LIMITS}. */
-  readonly limits?: Partial<JsonLimits>;
-}
-
-/** What a client takes from a server: replies may be larger than the commands that QEMU takes. */
-export const DEFAULT_CLIENT_LIMITS: JsonLimits = {
-  maxNesting: 1024,
-  maxTokenBytes: 128 * 1024 * 1024,
-  maxTokens: 8 * 1024 * 1024,
-};
-
 const DEFAULT_TIMEOUT = 5000;
-
-export type QmpClientState = 'ready' | 'reconnecting' | 'closing' | 'closed';
-
-/** Told of each change; `cause` is why the connection is gone, undefined where close() was called. */
-export type StateListener = (state: QmpClientState, cause: FdsetError | undefined) => void;
-
-/** A wait that can be given up. */
-export interface WaitOptions {
-  readonly signal?: AbortSignal;
-  /** Milliseconds until `ERR_FDSET_QMP_TIMEOUT`. Default: no limit. */
-  readonly timeoutMs?: number;
-}
 
 /**
  * A client of a QMP server, made by {@link QmpClient.connect}. `S` names the schema type that commands and events get

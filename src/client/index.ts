@@ -1,14 +1,15 @@
-// The QMP client: commands and the files that go with them to any QMP server. Read session.ts first.
+// The QMP client: commands and the files that go with them to any QMP server. client.ts is what a program holds, and
+// session.ts what happens on one connection: read them first. docs/guide/client.md shows the use.
 //
 // Source: QEMU's docs/interop/qmp-spec.
+export { QmpClient } from './client.ts';
 export {
-  QmpClient,
   DEFAULT_CLIENT_LIMITS,
   type QmpClientOptions,
   type QmpClientState,
   type StateListener,
   type WaitOptions,
-} from './client.ts';
+} from './client-options.ts';
 export type { QmpTarget } from './target.ts';
 export type { ExecuteOptions, QmpObserver } from './session.ts';
 export type { ReconnectOptions } from './reconnect.ts';

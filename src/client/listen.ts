@@ -2,7 +2,7 @@
 // server greets, whoever has connected.
 import type { OwnedFd } from '../fds/index.ts';
 import { type Listener, listenInet, listenUnix, type SocketAddress } from '../socket/index.ts';
-import type { QmpClientOptions } from './client.ts';
+import type { QmpClientOptions } from './client-options.ts';
 import { closedError } from './client-error.ts';
 
 /** A listening socket for QMP servers. Made by QmpClient.listen. */

@@ -1,4 +1,4 @@
-// What happens on one connection to a QMP server? Read this file first.
+// What happens on one connection to a QMP server?
 //
 //  state       | on                       | goes to
 //  ------------|--------------------------|-------------------------------------------------------------------

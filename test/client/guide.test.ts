@@ -1,4 +1,4 @@
-// Does every block of docs/guide/client.md run? Each as a module of its own, against a real QEMU.
+// Does every block of docs/guide/client.md run, and the README's? Each as a module of its own, against a real QEMU.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,6 +20,7 @@ function root(): string {
 }
 
 const guide = readFileSync(join(root(), 'docs', 'guide', 'client.md'), 'utf8');
+const readme = /^```js\n(import \{ QmpClient \}[^]*?)^```$/m.exec(readFileSync(join(root(), 'README.md'), 'utf8'));
 const blocks = [...guide.matchAll(/^## ([^\n]*)\n[^#]*?^```js\n([^]*?)^```$/gm)];
 
 test('the guide has a block for commands, files, events and jobs', () => {
@@ -38,12 +39,16 @@ suite('a block of the guide', { skip: missing(emulator, '--version') }, () => {
   });
   after(() => qemu.end());
 
-  for (const [, title = '', code = ''] of blocks) {
+  for (const [title, code] of [...blocks.map((block) => block.slice(1)), ['README', readme![1]]] as [
+    string,
+    string,
+  ][]) {
     test(`${title} runs to its end`, () => {
       // In the package, which imports itself by its name.
       const file = join(here, `guide-${title.toLowerCase()}.mjs`);
       const given = `const [socket, image] = ${JSON.stringify([socket, image])};\n`;
-      writeFileSync(file, `${code.replace(/^(?:import [^\n]*\n)+/, (imports) => imports + given)}`);
+      const script = code.replace(/^(?:import [^\n]*\n)+/, (imports) => imports + given);
+      writeFileSync(file, script);
       try {
         const { status, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 30_000 });
         assert.deepEqual([status, stderr], [0, '']);

@@ -1,0 +1,43 @@
+// What may a client be told, and what does it tell of itself?
+import type { FdsetError } from '../errors.ts';
+import type { JsonLimits } from '../json/index.ts';
+import type { ReconnectOptions } from './reconnect.ts';
+import type { QmpObserver } from './session.ts';
+
+export interface QmpClientOptions {
+  /** Milliseconds for connecting, greeting and negotiation together. Default: 5000. */
+  readonly timeoutMs?: number;
+  /** Gives up connecting. Once there is a client it has no effect. */
+  readonly signal?: AbortSignal;
+  /** Enables out-of-band execution. Commands with fds then wait for each other, as QEMU confuses their fds otherwise. */
+  readonly oob?: boolean;
+  /** Every integer in results and events as a bigint. Default: only those that a number cannot hold exactly. */
+  readonly bigint?: boolean;
+  /** Whether errors tell where their call was made. That is half of the time of a call at full rate. Default: true. */
+  readonly callSites?: boolean;
+  /** Connects anew when the connection is lost; `true` for the defaults. Only for targets that can be connected to. */
+  readonly reconnect?: boolean | ReconnectOptions;
+  /** Sees every message of both directions. */
+  readonly observer?: QmpObserver;
+  /** How large a message of the server may be; see {@link DEFAULT_CLIENT_LIMITS}. */
+  readonly limits?: Partial<JsonLimits>;
+}
+
+/** What a client takes from a server: replies may be larger than the commands that QEMU takes. */
+export const DEFAULT_CLIENT_LIMITS: JsonLimits = {
+  maxNesting: 1024,
+  maxTokenBytes: 128 * 1024 * 1024,
+  maxTokens: 8 * 1024 * 1024,
+};
+
+export type QmpClientState = 'ready' | 'reconnecting' | 'closing' | 'closed';
+
+/** Told of each change; `cause` is why the connection is gone, undefined where close() was called. */
+export type StateListener = (state: QmpClientState, cause: FdsetError | undefined) => void;
+
+/** A wait that can be given up. */
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** Milliseconds until `ERR_FDSET_QMP_TIMEOUT`. Default: no limit. */
+  readonly timeoutMs?: number;
+}
