@@ -47,7 +47,7 @@ async function banner(target: string, client: QmpClient, { runner }: Interpreter
   const commands = (await runner.schema())?.commands.size;
   const count = commands === undefined ? '' : `, ${commands} commands`;
   const version = `QEMU ${qemu.major}.${qemu.minor}.${qemu.micro}${name === '' ? '' : ` (${name})`}`;
-  return `${version} at ${target}${count}. Tab completes, help explains, Ctrl-D leaves.`;
+  return `${version} at ${target}${count}.\nTab completes, help explains, Ctrl-D leaves.`;
 }
 
 async function script(client: QmpClient, { json = false }: ShellOptions): Promise<void> {

@@ -77,7 +77,7 @@ async function withShell(use: (shell: TerminalSession, qemu: TestQemu) => Promis
 
 test('commands, Tab, events above the line, Ctrl-C and Ctrl-D', { skip }, () =>
   withShell(async (shell, qemu) => {
-    await shell.sees(/QEMU 10\.0\.\d+ \(.*\) at .*, \d+ commands\. Tab completes, help explains, Ctrl-D leaves\./);
+    await shell.sees(/QEMU 10\.0\.\d+ \(.*\) at .*, \d+ commands\.\s+Tab completes, help explains, Ctrl-D leaves\./);
     await shell.sees('qmp> ');
 
     await shell.press('query-fd\t');
