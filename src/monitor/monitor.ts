@@ -79,10 +79,10 @@ export class Monitor implements CharFrontend {
         maxUnreadReplies: this.#options.maxUnreadReplies ?? DEFAULT_MAX_UNREAD_REPLIES,
         onNegotiated: (session) => events.add(session),
         onEventsRequested: (session, topic, on) => requestedEvents.request(topic, session, on),
+        onLeft: () => clients.left(),
         onClosed: (session) => {
           events.delete(session);
           requestedEvents.forget(session);
-          clients.left();
           this.#session = undefined;
           this.#sessionGone();
         },

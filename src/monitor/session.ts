@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly onNegotiated: (session: Session) => void;
   /** The session wants events of a topic, or no more. */
   readonly onEventsRequested: (session: Session, topic: string, on: boolean) => void;
+  /** The client has gone and all that it asked for is done: told once, before the client can see its connection close. */
+  readonly onLeft: () => void;
   readonly onClosed: (session: Session) => void;
 }
 
@@ -72,6 +74,7 @@ export class Session implements CommandContext, InLine, EventSink {
   /** More replies are unread than the client may leave. */
   #stalled = false;
   #paused = false;
+  #left = false;
   /** Where the in-band command that runs ends: fds behind are not its own. */
   #commandEnd = 0;
   /** What waits for the last reply, the one to `quit`, to leave. */
@@ -192,8 +195,15 @@ export class Session implements CommandContext, InLine, EventSink {
     this.#settle();
   }
 
+  #leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#options.onLeft();
+  }
+
   #closed(): void {
     this.#phase = 'closed';
+    this.#leave();
     this.#queue.clear();
     this.#options.dispatcher.leave(this);
     this.#settle();
@@ -304,7 +314,10 @@ export class Session implements CommandContext, InLine, EventSink {
     // Each fd message replaces the one before it, unless a command that waits is still to take it.
     if (idle) this.#channel.settleFds(this.#channel.bytesReceived);
     if (this.#phase === 'ending') {
-      if (idle && this.#channel.bufferedBytes === 0) this.#channel.destroy();
+      if (idle && this.#channel.bufferedBytes === 0) {
+        this.#leave();
+        this.#channel.destroy();
+      }
       return;
     }
     const admitted = this.#oob ? OOB_QUEUE_LENGTH : 1;
