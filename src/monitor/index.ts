@@ -24,9 +24,8 @@ export { registerControlCommands, type ControlOptions } from './commands/control
 export { registerIntrospectCommands } from './commands/introspect.ts';
 export { registerLedgerCommands, type LedgerOptions } from './commands/ledger.ts';
 export { registerJobCommands } from './commands/job.ts';
-export { PROFILE_10_0, PROFILE_7_2, PROFILES, type Profile } from './profile.ts';
+export { PROFILE_10_0, PROFILES, type Profile } from './profile.ts';
 export type { Dispatcher } from './dispatch.ts';
 export type { RateLimit } from './event-throttle.ts';
 export type { MonitorEvents } from './events.ts';
 export type { RequestedEvents } from './requested-events.ts';
-export { DEFAULT_MAX_UNREAD_REPLIES } from './session.ts';
