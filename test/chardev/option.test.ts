@@ -74,7 +74,9 @@ suite('--chardev refuses in QEMU’s words', () => {
 
 test('7.2 does not know the keys that came later', () => {
   const text = 'socket,id=a,path=/q,reconnect-ms=1';
-  assert.throws(() => parseChardevOption(text, undefined, CHARDEV_RULES_7_2), { message: "Invalid parameter 'reconnect-ms'" });
+  assert.throws(() => parseChardevOption(text, undefined, CHARDEV_RULES_7_2), {
+    message: "Invalid parameter 'reconnect-ms'",
+  });
 });
 
 test('a short form is warned about', () => {
