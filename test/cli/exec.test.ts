@@ -173,7 +173,7 @@ describe('against a server that is difficult', () => {
   });
 
   test('a reply that does not come is given up after --reply-timeout', async () => {
-    qemu.fault('query-version', { kind: 'unknown-id' });
+    qemu.fault('query-version', { kind: 'instead', text: '\r\n' });
     const { code, stderr } = await running('exec', qemu.path, 'query-version', '--reply-timeout', '0.2');
     assert.equal(code, 1);
     assert.match(stderr, /query-version: no reply within 200 ms/);
