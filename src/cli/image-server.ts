@@ -1,6 +1,5 @@
 // How is an image served by a process that cannot open it? The steps of `fdset serve` and of the demo: bind the
 // sockets, start the sandboxed daemon with them, pass the images over QMP, export them.
-import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { QmpClient } from '../client/index.ts';
@@ -55,19 +54,19 @@ export class ImageServer {
 
   /** Starts a daemon that serves nothing yet. Nothing is left of one that cannot start or is interrupted. */
   static async start({ sandbox, nbd, allowUids = [], interrupted }: ImageServerOptions): Promise<ImageServer> {
-    const folder = makeRuntimeFolder();
+    const folder = await makeRuntimeFolder();
     const listeners: Listener[] = [];
     const close = (): void => {
       for (const listener of listeners) listener.close();
-      rmSync(folder, { recursive: true, force: true });
+      folder.remove();
     };
     try {
-      const qmpPath = join(folder, 'qmp.sock');
+      const qmpPath = join(folder.path, 'qmp.sock');
       const qmpSocket = await listenOn({ type: 'unix', path: qmpPath }, noFds, 0o600);
       listeners.push(qmpSocket);
       // Where other users may connect the daemon asks the kernel who they are.
       const mode = allowUids.length > 0 ? 0o666 : 0o600;
-      const nbdSocket = await listenOn(nbd ?? { type: 'unix', path: join(folder, 'nbd.sock') }, noFds, mode);
+      const nbdSocket = await listenOn(nbd ?? { type: 'unix', path: join(folder.path, 'nbd.sock') }, noFds, mode);
       listeners.push(nbdSocket);
       const daemon = startDaemon({
         mode: sandbox,

@@ -1,4 +1,6 @@
 // How does a verb reach the QMP server that the user named?
+import { statSync } from 'node:fs';
+
 import type { Command } from 'commander';
 
 import { QmpClient, type QmpClientOptions, QmpError } from '../client/index.ts';
@@ -64,17 +66,25 @@ async function connectTo(targetText: string, connect: () => Promise<QmpClient>):
   try {
     return await connect();
   } catch (error) {
-    throw new CliError(`${targetText}: ${whyNot(error)}`, { cause: error });
+    throw new CliError(`${targetText}: ${whyNot(error, targetText)}`, { cause: error });
   }
 }
 
-function whyNot(error: unknown): string {
+function whyNot(error: unknown, targetText: string): string {
   const text = error instanceof Error ? error.message : String(error);
   const name = error instanceof FdsetError && 'errnoName' in error ? error.errnoName : undefined;
   if (name === 'ENOENT') return `${text}: nothing listens there yet`;
+  // To the kernel both are refused connections.
+  if (name === 'ECONNREFUSED' && isOtherFile(targetText)) return 'this is not a socket';
   if (name === 'ECONNREFUSED') return `${text}: the program that listened there has gone`;
   if (name === 'EACCES') return `${text}: run this as the user who owns the socket`;
   return text;
+}
+
+function isOtherFile(targetText: string): boolean {
+  const target = parseTarget(targetText);
+  const stat = target.type === 'unix' ? statSync(target.path, { throwIfNoEntry: false }) : undefined;
+  return stat !== undefined && !stat.isSocket();
 }
 
 /** qemu-storage-daemon has no fd sets: say what has. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 
 import { missing } from '../programs.ts';
@@ -108,6 +109,7 @@ describeServer('against real QEMU', missing(emulator), qemu, false, async () => 
 });
 
 const unreachable: [string, string[], RegExp][] = [
+  ['a file that is no socket', [fileURLToPath(import.meta.url)], /: this is not a socket/],
   ['a socket that is not there', [join(folder, 'none.sock')], /none\.sock: .*nothing listens there/],
   ['a file that is no socket', [image], /disk\.img: .*[Cc]onnection refused/],
   ['an empty target', [''], /the target is empty/],
