@@ -45,7 +45,7 @@ function buildRawSyscalls(): void {
 /** A copy of what the daemon runs from, since a checkout may lie where only its owner may go. Modes are octal. */
 function copyOfProgram(mode: number): string {
   const folder = mkdtempSync(join(temporaryFolder(), 'fdset-sandbox-'));
-  for (const name of ['dist', 'build', 'package.json']) {
+  for (const name of ['dist', 'build/release', 'package.json']) {
     cpSync(join(root, name), join(folder, name), { recursive: true });
   }
   for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })]) {
