@@ -34,7 +34,7 @@ describe('a loop device', { skip: loopSkipReason() }, () => {
       });
     }));
 
-  for (const cache of [{}, { direct: true }]) {
+  for (const cache of [{ direct: false }, { direct: true }]) {
     test(`is read and written at any offset, ${JSON.stringify(cache)}`, () =>
       withLoop(async (device, image) => {
         await withBackend(device, { cache }, async (backend) => {
