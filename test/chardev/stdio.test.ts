@@ -37,16 +37,6 @@ suite('a monitor on standard input and output', () => {
     assert.equal(code, 0);
   });
 
-  test('lives in a sandbox, on a pipe', async () => {
-    const child = spawn(process.execPath, [...args, '--sandbox', 'try'], { stdio: ['pipe', 'pipe', 'ignore'] });
-    child.stdin.write('{"execute": "qmp_capabilities"}{"execute": "query-fdsets"}');
-    const text = await read(child, '{"return": []}\r\n');
-    assert.match(text, greeting);
-    child.stdin.write('{"execute": "quit"}');
-    const [code] = (await once(child, 'exit')) as [number];
-    assert.equal(code, 0);
-  });
-
   test('is spoken to on a terminal, whose modes are put back', { skip: missing('script') }, () => {
     const daemon = [process.execPath, ...args].join(' ').replace('stdio,id=s', 'stdio,id=s,signal=off');
     const { stdout, stderr } = spawnSync('script', ['-qec', `stty -a; ${daemon}; stty -a`, '/dev/null'], {

@@ -1,12 +1,13 @@
 // Character devices of a sandboxed daemon: what its starter makes for it, and what it cannot make itself.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { listenUnix } from '../../src/socket/index.ts';
-import { fdset, FdsetProcess } from '../cli/fdset-process.ts';
+import { fdset, fdsetMain, FdsetProcess } from '../cli/fdset-process.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { QmpConnection } from '../qmp-connection.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -79,4 +80,19 @@ test('what it cannot have is refused before it starts', () => {
   const { code, stderr } = fdset('storage-daemon', '--sandbox', 'try', '--chardev', device);
   const reason = 'a daemon in the sandbox cannot connect again: let it listen, or leave reconnect-ms out';
   assert.deepEqual([code, stderr], [1, `fdset storage-daemon: --chardev ${device}: ${reason}\n`]);
+});
+
+test('standard input and output reach it through pipes', async () => {
+  const daemon = spawn(
+    process.execPath,
+    [fdsetMain, 'storage-daemon', '--sandbox=try', '--chardev=stdio,id=s', '--monitor=s'],
+    {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    },
+  );
+  const exit = once(daemon, 'exit') as Promise<[number]>;
+  daemon.stdin.end('{"execute": "qmp_capabilities"}{"execute": "query-fdsets"}{"execute": "quit"}');
+  const text = (await daemon.stdout.toArray()).join('');
+  assert.match(text, /^\{"QMP": .*\r\n\{"return": \{\}\}\r\n\{"return": \[\]\}\r\n\{"return": \{\}\}\r\n$/);
+  assert.deepEqual(await exit, [0, null]);
 });
