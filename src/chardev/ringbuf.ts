@@ -3,6 +3,8 @@ import { FdsetError } from '../errors.ts';
 import { type CharChannel, type CharFrontend, type CharHandlers, FrontendSlot, type ListedChardev } from './chardev.ts';
 
 export const DEFAULT_RINGBUF_SIZE = 65_536;
+/** What is read at once becomes one string. QEMU has no such limit. */
+export const MAX_RINGBUF_SIZE = 64 * 1024 * 1024;
 
 /** Its frontend has one client, which never sends anything. */
 export class RingbufChardev implements ListedChardev {
@@ -16,12 +18,15 @@ export class RingbufChardev implements ListedChardev {
 
   /**
    * @param kind its name: `memory` is the older one
-   * @throws FdsetError the size is no power of two
+   * @throws FdsetError the size is no power of two, or above {@link MAX_RINGBUF_SIZE}
    */
   constructor(id: string, kind: 'ringbuf' | 'memory', size: number) {
     const bytes = size === 0 ? DEFAULT_RINGBUF_SIZE : size;
     if (!Number.isInteger(Math.log2(bytes))) {
       throw new FdsetError('ERR_FDSET_CHARDEV', 'size of ringbuf chardev must be power of two');
+    }
+    if (bytes > MAX_RINGBUF_SIZE) {
+      throw new FdsetError('ERR_FDSET_CHARDEV', `size of ringbuf chardev must be at most ${MAX_RINGBUF_SIZE}`);
     }
     this.id = id;
     this.filename = kind;
@@ -49,8 +54,10 @@ export class RingbufChardev implements ListedChardev {
   /** Takes at most so many of the oldest bytes. */
   read(most: number): Buffer {
     const count = Math.min(most, this.#written - this.#read);
-    const size = this.#bytes.length;
-    return Buffer.from(Array.from({ length: count }, () => this.#bytes[this.#read++ % size]!));
+    const start = this.#read % this.#bytes.length;
+    const first = this.#bytes.subarray(start, start + count);
+    this.#read += count;
+    return Buffer.concat([first, this.#bytes.subarray(0, count - first.length)]);
   }
 }
 

@@ -31,13 +31,14 @@ export function registerCharCommands(registry: CommandRegistry, devices: Charact
     if (devices.get(id) === undefined) throw charError(`Chardev '${id}' not found`);
   });
   registry.register(ringbufWrite, ({ device, data, format }) => {
-    const bytes = format === 'base64' ? decodeBase64(data) : Buffer.from(data);
+    const bytes = format === 'base64' ? decodeBase64(data) : bytesOf(data);
     findRingbuf(devices, device).write(bytes);
   });
   registry.register(ringbufRead, ({ device, size, format }) => {
     const ringbuf = findRingbuf(devices, device);
     if (size <= 0) throw charError('size must be greater than zero');
-    return ringbuf.read(Number(size)).toString(format === 'base64' ? 'base64' : 'utf8');
+    const bytes = ringbuf.read(Number(size));
+    return format === 'base64' ? bytes.toString('base64') : textOf(bytes);
   });
 }
 
@@ -50,6 +51,21 @@ function findRingbuf(devices: CharacterDevices, id: string): RingbufChardev {
   if (device === undefined) throw charError(`Device '${id}' not found`);
   if (!(device instanceof RingbufChardev)) throw charError(`${id} is not a ringbuf device`);
   return device;
+}
+
+const nul = '\xc0\x80';
+
+/** As QEMU has a string in memory: U+0000 is C0 80. */
+function bytesOf(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return bytes.includes(0) ? Buffer.from(bytes.toString('latin1').replaceAll('\0', nul), 'latin1') : bytes;
+}
+
+/** The string that QEMU finds there: it ends at a zero byte. */
+function textOf(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  const parts = bytes.toString('latin1', 0, end < 0 ? bytes.length : end).split(nul);
+  return parts.map((part) => Buffer.from(part, 'latin1').toString()).join('\0');
 }
 
 function decodeBase64(text: string): Buffer {
