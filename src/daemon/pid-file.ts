@@ -26,15 +26,22 @@ const LOCK_LENGTH = 1;
 export async function writePidFile(path: string): Promise<() => void> {
   const fd = await openLocked(path);
   const absolute = realpathSync(path);
-  writePid(fd);
-  return () => {
+  const remove = (): void => {
     try {
-      rmSync(absolute, { force: true });
+      if (fstatSync(fd).isFile()) rmSync(absolute, { force: true });
     } catch {
       // The folder is no longer ours to change: there is nobody to tell.
     }
     closeSync(fd);
   };
+  try {
+    writePid(fd);
+    return remove;
+  } catch (error) {
+    remove();
+    const what = (error as NodeJS.ErrnoException).syscall === 'ftruncate' ? 'truncate' : 'write';
+    throw pidFileError(`Failed to ${what} pid file`, reasonOf(error), error);
+  }
 }
 
 function writePid(fd: number): void {
@@ -65,7 +72,7 @@ function open(path: string): number {
   const { O_CREAT, O_EXCL, O_WRONLY } = constants;
   try {
     const fd = openSync(path, O_CREAT | O_EXCL | O_WRONLY, 0o600);
-    writePid(fd);
+    tryWritePid(fd);
     return fd;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw couldNotCreate(path, error);
@@ -76,9 +83,22 @@ function open(path: string): number {
     throw couldNotCreate(path, error);
   }
 }
+
+/** A failure is said once the file is locked: then it is written again. */
+function tryWritePid(fd: number): void {
+  try {
+    writePid(fd);
+  } catch {
+    // see above
+  }
+}
+
 function couldNotCreate(path: string, error: unknown): FdsetError {
-  const reason = strerror(-((error as NodeJS.ErrnoException).errno ?? 0));
-  return pidFileError(`Could not create '${path}'`, reason, error);
+  return pidFileError(`Could not create '${path}'`, reasonOf(error), error);
+}
+
+function reasonOf(error: unknown): string {
+  return strerror(-((error as NodeJS.ErrnoException).errno ?? 0));
 }
 
 function pidFileError(what: string, reason: string, cause: unknown): FdsetError {

@@ -48,6 +48,7 @@ const refused: [string[], string][] = [
     ['--pidfile', '/nonexistent/pid'],
     "cannot create PID file: Could not create '/nonexistent/pid': No such file or directory",
   ],
+  [['--pidfile', '/dev/full'], 'cannot create PID file: Failed to truncate pid file: Invalid argument'],
   [['--sandbox', 'maybe'], '--sandbox maybe: give one of off, try, on'],
 ];
 for (const [args, says] of refused) {
