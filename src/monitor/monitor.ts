@@ -66,7 +66,6 @@ export class Monitor implements CharFrontend {
   /** A client has come: for the character device. */
   connected(open: OpenChannel): void {
     const { registry, dispatcher, events, requestedEvents, profile, clients } = this.#shared;
-    clients.came();
     this.#session = new Session(
       {
         monitorId: this.id,
@@ -87,7 +86,11 @@ export class Monitor implements CharFrontend {
           this.#sessionGone();
         },
       },
-      open,
+      (handlers) => {
+        const channel = open(handlers);
+        clients.came(); // what was opened is closed, and then the client leaves
+        return channel;
+      },
     );
   }
 
