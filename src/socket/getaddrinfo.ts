@@ -42,15 +42,22 @@ function wantedFamily({ host, ipv4, ipv6 }: InetSocketAddress): 0 | 4 | 6 {
   return ipv4 === true || ipv6 === false ? 4 : 0;
 }
 
-/** A number is taken modulo 2^16, as by glibc; nothing is 0. */
+/** A number is taken modulo 2^16, as by glibc, but not below 0; nothing is 0. */
 function portNumber(address: InetSocketAddress): number {
   const { port } = address;
   const number = /^\s*([+-]?)(\d+)$/.exec(port);
-  if (number !== null) return Number(BigInt.asUintN(16, BigInt(number[1] === '-' ? `-${number[2]}` : number[2]!)));
+  const value = number === null ? undefined : intOf(BigInt(number[2]!), number[1] === '-');
+  if (value !== undefined && value >= 0n) return Number(BigInt.asUintN(16, value));
   if (port === '') return 0;
   const service = servicePort(port);
   if (service === undefined) throw failed(address, unknownService);
   return service;
+}
+
+/** What strtoul(3) reads, as an int. */
+function intOf(digits: bigint, negative: boolean): bigint {
+  if (digits >= 2n ** 64n) return -1n;
+  return BigInt.asIntN(32, negative ? -digits : digits);
 }
 
 /** Source: services(5). */

@@ -99,6 +99,10 @@ const requests: readonly (object | string)[] = [
   socket('o', { addr: unix('DIR/o'), 'tls-authz': 'x' }),
   socket('o1', { addr: unix('DIR/o1'), 'reconnect-ms': 5 }),
   socket('o2', { addr: unix('DIR/o2'), nodelay: true }),
+  // numbers of ports
+  ...['-1', '2147483648', '4294967296', '18446744073709551616'].map((port) =>
+    socket('o3', { addr: { type: 'inet', data: { host: '127.0.0.1', port } }, server: false }),
+  ),
   // kept bytes
   add('r1', 'ringbuf', { size: 8 }),
   add('r2', 'memory'),
@@ -113,6 +117,12 @@ const requests: readonly (object | string)[] = [
   { execute: 'ringbuf-read', arguments: { device: 'r1', size: 10, format: 'base64' } },
   { execute: 'ringbuf-write', arguments: { device: 'r1', data: 'h\u00e9' } },
   { execute: 'ringbuf-read', arguments: { device: 'r1', size: 10, format: 'utf8' } },
+  { execute: 'ringbuf-write', arguments: { device: 'r1', data: 'a\u0000b' } },
+  { execute: 'ringbuf-read', arguments: { device: 'r1', size: 10, format: 'base64' } },
+  { execute: 'ringbuf-write', arguments: { device: 'r1', data: 'a\u0000b' } },
+  { execute: 'ringbuf-read', arguments: { device: 'r1', size: 10 } },
+  { execute: 'ringbuf-write', arguments: { device: 'r1', data: 'YQBi', format: 'base64' } },
+  { execute: 'ringbuf-read', arguments: { device: 'r1', size: 10 } },
   { execute: 'ringbuf-write', arguments: { device: 'r1', data: '!', format: 'base64' } },
   { execute: 'ringbuf-read', arguments: { device: 'r1', size: 0 } },
   { execute: 'ringbuf-read', arguments: { device: 'r1', size: -1 } },
