@@ -73,6 +73,7 @@ export class CharacterDevices {
     if (device === undefined) throw chardevError(`Chardev '${id}' not found`);
     if (device.attached) throw chardevError(`Chardev '${id}' is busy`);
     this.#devices.delete(id);
+    this.#kinds.delete(id);
     device.close();
   }
 
@@ -93,6 +94,7 @@ export class CharacterDevices {
   close(): void {
     for (const device of this) device.close();
     this.#devices.clear();
+    this.#kinds.clear();
   }
 }
 

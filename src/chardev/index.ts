@@ -5,7 +5,7 @@
 export { SocketChardev, type SocketAddress, type SocketChardevOptions } from './socket.ts';
 export type { CharChannel, Chardev, CharFrontend, CharHandlers, ListedChardev, OpenChannel } from './chardev.ts';
 export { CharacterDevices } from './character-devices.ts';
-export { checkSocketOptions, flattenAddress, reconnectDelay, type ChardevContext } from './open.ts';
+export { checkLogfile, checkSocketOptions, flattenAddress, reconnectDelay, type ChardevContext } from './open.ts';
 export { chardevBackends } from './backends.ts';
 export { parseChardevOption } from './option.ts';
 export { CHARDEV_RULES_10_0, CHARDEV_RULES_7_2, type ChardevRules } from './rules.ts';

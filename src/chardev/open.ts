@@ -19,11 +19,16 @@ export interface ChardevContext {
   readonly accepts: (connection: OwnedFd) => boolean;
   /** Where a sentence for the user goes: QEMU prints these to standard error. */
   readonly report: (message: string) => void;
+  /** Whether the program is in the background: its standard input and output are nobody's. */
+  readonly daemonized?: boolean;
   /** What chardev-add says of an error. Default: its message. */
   readonly explain?: (error: FdsetError) => string;
   /** Those of a version of QEMU. Default: of 10.0. */
   readonly rules?: ChardevRules;
 }
+
+/** Of a timer, in milliseconds. */
+const LONGEST_DELAY = 2 ** 31 - 1;
 
 type SocketOptions = Extract<ChardevBackend, { type: 'socket' }>['data'];
 
@@ -47,11 +52,12 @@ export async function openChardev(
   context: ChardevContext,
 ): Promise<OpenedChardev> {
   checkBackend(backend.type);
-  if ('logfile' in backend.data && backend.data.logfile !== undefined) throw notThere('logfile');
+  checkLogfile(backend);
   switch (backend.type) {
     case 'socket':
       return openSocket(id, backend.data, takeFd, context);
     case 'stdio':
+      if (context.daemonized === true) throw refused('cannot use stdio with -daemonize');
       return { device: new StdioChardev(id, { signal: backend.data.signal ?? true }) };
     case 'ringbuf':
     case 'memory':
@@ -101,6 +107,11 @@ function describeServer(address: SocketAddress, listener: Listener): string {
   return describeListener(listener.address);
 }
 
+/** @throws FdsetError it asks for a copy of what goes through it */
+export function checkLogfile({ data }: ChardevBackend): void {
+  if ('logfile' in data && data.logfile !== undefined) throw notThere('logfile');
+}
+
 /** Refusals in QEMU's order and words, then those of what fdset has not. */
 export function checkSocketOptions(options: SocketOptions): void {
   const { server = true, wait, reconnect } = options;
@@ -125,7 +136,8 @@ export function checkSocketOptions(options: SocketOptions): void {
 
 /** Milliseconds between two attempts to connect; 0 or less: there is one. */
 export function reconnectDelay(options: SocketOptions): number {
-  return Number(options['reconnect-ms'] ?? 0) || Number(options.reconnect ?? 0) * 1000;
+  const delay = Number(options['reconnect-ms'] ?? 0) || Number(options.reconnect ?? 0) * 1000;
+  return Math.min(delay, LONGEST_DELAY);
 }
 
 /** The form without `data`. */

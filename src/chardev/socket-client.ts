@@ -75,7 +75,12 @@ export class SocketClientChardev implements ListedChardev {
     const fd = await this.#options.connect(this.#giveUp.signal);
     if (this.#giveUp.signal.aborted) return fd.close();
     this.#reported = false;
-    this.#peers = connectedName(fd.fd, 'client', this.#options.showsPeerPath);
+    try {
+      this.#peers = connectedName(fd.fd, 'client', this.#options.showsPeerPath);
+    } catch (error) {
+      fd.close(); // a socket that was passed may be of any family
+      throw error;
+    }
     this.#connection.take(fd);
   }
 

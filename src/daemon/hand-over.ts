@@ -4,7 +4,13 @@
 import { isatty } from 'node:tty';
 
 import type { FdMapping } from '../addon/index.ts';
-import { checkSocketOptions, flattenAddress, parseChardevOption, reconnectDelay } from '../chardev/index.ts';
+import {
+  checkLogfile,
+  checkSocketOptions,
+  flattenAddress,
+  parseChardevOption,
+  reconnectDelay,
+} from '../chardev/index.ts';
 import { FdsetError } from '../errors.ts';
 import { listInheritedFds, type OwnedFd } from '../fds/index.ts';
 import { addFdOptions, parseQemuOpts, visitOption } from '../qapi/index.ts';
@@ -13,7 +19,7 @@ import type { SocketAddress } from '../qapi/schema/sockets.ts';
 import { connectTo, type Listener, listenOn } from '../socket/index.ts';
 import type { InheritedFds } from './inherited-fds.ts';
 import { type Answer, answerTo } from './option-answer.ts';
-import type { CommandLine, Option } from './options.ts';
+import { type CommandLine, lastValue, type Option } from './options.ts';
 import { withOptionText } from './option-text.ts';
 import { deprecation, type ProgramMessages, type Warn } from './program-messages.ts';
 import { applyTrace } from './trace.ts';
@@ -36,14 +42,16 @@ export interface HandOver {
 /**
  * Carries out what the daemon cannot do itself.
  *
- * @throws FdsetError with the option in front; nothing stays open
+ * @param signal ends the wait for a connection
+ * @throws FdsetError with the option in front, or the signal's reason; nothing stays open
  */
 export async function handOver(
   commandLine: CommandLine,
   inherited: InheritedFds,
   messages: ProgramMessages,
+  signal: AbortSignal,
 ): Promise<HandOver> {
-  const carrier = new Carrier(inherited);
+  const carrier = new Carrier(commandLine, inherited, signal);
   const args: string[] = [];
   const handed = (answer: Answer | undefined): HandOver => ({
     args,
@@ -70,11 +78,15 @@ class Carrier {
   readonly fds: FdMapping[] = [];
   stdin: number | undefined;
   readonly #inherited: InheritedFds;
+  readonly #signal: AbortSignal;
+  readonly #daemonized: boolean;
   readonly #listeners: Listener[] = [];
   readonly #connections: OwnedFd[] = [];
 
-  constructor(inherited: InheritedFds) {
+  constructor(commandLine: CommandLine, inherited: InheritedFds, signal: AbortSignal) {
+    this.#daemonized = lastValue(commandLine, 'daemonize') !== undefined;
     this.#inherited = inherited;
+    this.#signal = signal;
   }
 
   /** The option as the daemon gets it; nothing, where all of it is done here. */
@@ -113,6 +125,7 @@ class Carrier {
       if (/^\d{1,9}$/.test(addr.data.str) && Number(addr.data.str) > 2) this.#passInherited(Number(addr.data.str));
       return text;
     }
+    checkLogfile(backend);
     checkSocketOptions(backend.data);
     if (reconnectDelay(backend.data) > 0) {
       const message = 'a daemon in the sandbox cannot connect again: let it listen, or leave reconnect-ms out';
@@ -125,12 +138,13 @@ class Carrier {
 
   /** A connection that the daemon could not make again. */
   async #connect(address: SocketAddress): Promise<number> {
-    const socket = await connectTo(address, (str) => this.#inherited.take(Number(str)));
+    const socket = await connectTo(address, (str) => this.#inherited.take(Number(str)), this.#signal);
     this.#connections.push(socket);
     return this.#hand(socket.fd);
   }
 
   #passStdin(): void {
+    if (this.#daemonized) throw new FdsetError('ERR_FDSET_OPTION', 'cannot use stdio with -daemonize');
     if (isatty(0)) {
       const message = 'a daemon in the sandbox gets no terminal: give it a pipe, a socket or --sandbox off';
       throw new FdsetError('ERR_FDSET_OPTION', message);

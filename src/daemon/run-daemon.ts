@@ -3,7 +3,7 @@
 import type { Profile } from '../monitor/index.ts';
 import { applyOption } from './apply-option.ts';
 import type { InheritedFds } from './inherited-fds.ts';
-import type { CommandLine } from './options.ts';
+import { type CommandLine, lastValue } from './options.ts';
 import { peerFilter } from './peer-filter.ts';
 import type { ProgramMessages } from './program-messages.ts';
 import type { SandboxReport } from './sandbox-report.ts';
@@ -34,6 +34,7 @@ export async function runDaemon(
   { profile, sandbox, inheritedFds, messages, onReady }: RunOptions,
 ): Promise<number> {
   const accepts = peerFilter(commandLine);
+  const daemonized = lastValue(commandLine, 'daemonize') !== undefined;
   let over = false;
   let end!: () => void;
   const ended = new Promise<void>((resolve) => {
@@ -47,7 +48,7 @@ export async function runDaemon(
   // A daemon without a socket runs, too, and so does one whose first option waits for a file.
   const alive = setInterval(() => {}, longestDelay);
   const report = (message: string): void => messages.note(message);
-  const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, report, onQuit: end });
+  const daemon = new StorageDaemon({ profile, sandbox, inheritedFds, accepts, daemonized, report, onQuit: end });
   // Clients of the first monitor wait: no command comes between two options, as in qemu-storage-daemon.
   daemon.shared.dispatcher.hold();
   try {

@@ -27,22 +27,23 @@ export interface StarterOptions {
 export async function runStarter(commandLine: CommandLine, options: StarterOptions): Promise<number> {
   const { messages, background } = options;
   let daemon: StartedDaemon | undefined;
-  let interrupted = false;
+  const interrupted = new AbortController();
   const interrupt = (): void => {
-    interrupted = true;
+    interrupted.abort();
     daemon?.kill('SIGTERM');
   };
   // From before the first socket is bound: what is bound is removed again.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
   const inherited = new InheritedFds();
-  const handed = await handOver(commandLine, inherited, messages);
+  let handed: HandOver | undefined;
   let removePidFile = () => {};
   try {
+    handed = await handOver(commandLine, inherited, messages, interrupted.signal);
     if (handed.answer !== undefined) {
       process.stdout.write(handed.answer.text);
       return handed.answer.exitCode;
     }
-    if (interrupted) return 0;
+    if (interrupted.signal.aborted) return 0;
     daemon = start(commandLine, handed, options);
     inherited.close();
     handed.handedOver();
@@ -56,11 +57,11 @@ export async function runStarter(commandLine: CommandLine, options: StarterOptio
   } catch (error) {
     daemon?.kill('SIGTERM');
     await daemon?.exit;
-    if (interrupted) return 0; // it was asked to end before it could do so in order
+    if (interrupted.signal.aborted) return 0; // it was asked to end before it could do so in order
     throw error;
   } finally {
     removePidFile();
-    handed.close();
+    handed?.close();
   }
 }
 

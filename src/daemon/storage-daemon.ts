@@ -38,6 +38,8 @@ export interface StorageDaemonOptions {
   readonly inheritedFds: InheritedFds;
   /** Whether whoever has connected may stay. The fd is lent. */
   readonly accepts: (connection: OwnedFd) => boolean;
+  /** Whether the program is in the background. Default: false. */
+  readonly daemonized?: boolean;
   /** Where a sentence for the user goes. */
   readonly report: (message: string) => void;
 }
@@ -60,6 +62,7 @@ export class StorageDaemon {
     this.chardevs = new CharacterDevices({
       accepts: options.accepts,
       report: options.report,
+      daemonized: options.daemonized ?? false,
       explain: explainSandbox(options.sandbox),
       rules: options.profile.chardevs,
     });

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { CharacterDevices, type CharFrontend } from '../../src/chardev/index.ts';
-import type { OwnedFd } from '../../src/fds/index.ts';
+import { pipe } from '../../src/addon/index.ts';
+import { CharacterDevices, type CharFrontend, reconnectDelay } from '../../src/chardev/index.ts';
+import { SocketClientChardev } from '../../src/chardev/socket-client.ts';
+import { OwnedFd } from '../../src/fds/index.ts';
 import { type Channel, type Listener, listenUnix, openChannel } from '../../src/socket/index.ts';
 import { checkOpenFds } from '../open-fds.ts';
 
@@ -108,5 +110,20 @@ suite('a connecting character device', () => {
     await until(() => greeter.channels.length === 1);
     devices.get('c')?.yank?.();
     await until(() => greeter.channels.length === 2);
+  });
+
+  test('closes what turns out to have no name', async () => {
+    const [reading, writing] = pipe().map((fd) => new OwnedFd(fd)) as [OwnedFd, OwnedFd];
+    writing.close();
+    const connect = (): Promise<OwnedFd> => Promise.resolve(reading);
+    const options = { connect, described: 'fd:f', reconnectMs: 0, showsPeerPath: true, report: () => undefined };
+    await assert.rejects(SocketClientChardev.open('c', options), { errnoName: 'ENOTSOCK' });
+    assert.ok(reading.closed);
+  });
+
+  test('waits no longer than a timer can', () => {
+    const addr = { type: 'fd', data: { str: '3' } } as const;
+    assert.equal(reconnectDelay({ addr, server: false, 'reconnect-ms': 3_000_000_000 }), 2 ** 31 - 1);
+    assert.equal(reconnectDelay({ addr, server: false, reconnect: 3 }), 3000);
   });
 });

@@ -79,6 +79,12 @@ for (const sandbox of ['off', 'try']) {
     assert.ok(!existsSync(socket));
   });
 
+  test(`with --sandbox ${sandbox} nobody's standard input is no device`, () => {
+    const { status, stderr } = daemonize(['--sandbox', sandbox, '--chardev', 'stdio,id=c']);
+    const reason = '--chardev stdio,id=c: cannot use stdio with -daemonize';
+    assert.deepEqual([status, stderr], [1, `fdset storage-daemon: ${reason}\n`]);
+  });
+
   test(`with --sandbox ${sandbox} what goes wrong is said, and who waits ends with 1`, () => {
     const { status, stderr } = daemonize(['--sandbox', sandbox, '--blockdev', 'file,node-name=n,filename=/nowhere/x']);
     const option = '--blockdev file,node-name=n,filename=/nowhere/x';

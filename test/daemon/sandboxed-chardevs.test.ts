@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -80,6 +81,29 @@ test('what it cannot have is refused before it starts', () => {
   const { code, stderr } = fdset('storage-daemon', '--sandbox', 'try', '--chardev', device);
   const reason = 'a daemon in the sandbox cannot connect again: let it listen, or leave reconnect-ms out';
   assert.deepEqual([code, stderr], [1, `fdset storage-daemon: --chardev ${device}: ${reason}\n`]);
+  const logged = `socket,id=c,path=${join(folder, 'x')},server=on,wait=off,logfile=${join(folder, 'log')}`;
+  assert.equal(
+    fdset('storage-daemon', '--sandbox', 'try', '--chardev', logged).stderr,
+    `fdset storage-daemon: --chardev ${logged}: 'logfile' is not there yet: leave it out\n`,
+  );
+});
+
+test('a signal ends the wait for a peer that does not accept, and the sockets made so far are gone', async () => {
+  const [path, full] = [join(folder, 'early'), join(folder, 'full')];
+  const listener = listenUnix(full, { backlog: 0 });
+  const first = net.connect(full);
+  await once(first, 'connect');
+  const daemon = new FdsetProcess(
+    'storage-daemon',
+    '--sandbox=try',
+    `--chardev=socket,id=m,path=${path},server=on,wait=off`,
+    `--chardev=socket,id=c,path=${full}`,
+  );
+  await daemon.untilFile(path);
+  const { code, stderr } = await daemon.end('SIGTERM');
+  assert.deepEqual([code, stderr, existsSync(path)], [0, '', false]);
+  first.destroy();
+  listener.close();
 });
 
 test('standard input and output reach it through pipes', async () => {
