@@ -22,7 +22,7 @@ import {
   type WaitOptions,
 } from './client-options.ts';
 import { establish } from './establish.ts';
-import { EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
+import { callListener, EventHub, type EventNames, type EventStream, type EventStreamOptions } from './events.ts';
 import { plainObject } from './plain.ts';
 import {
   addFd,
@@ -48,6 +48,7 @@ import { type ReconnectOptions, reconnect } from './reconnect.ts';
 import type { SchemaInfo } from './schema-info.ts';
 import type { ExecuteOptions, Greeting, Session, SessionOptions } from './session.ts';
 import { type Connector, connectorOf, type QmpTarget } from './target.ts';
+import { startTimer } from './timer.ts';
 import type {
   AnyEvent,
   AnySchema,
@@ -57,6 +58,7 @@ import type {
   EventName,
   EventOf,
   ExecuteParameters,
+  JobArgumentsOf,
   QmpArguments,
   QmpEvent,
   QmpSchemaTypes,
@@ -116,7 +118,9 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
     address: string | { readonly host: string; readonly port: number },
     options: QmpListenOptions = {},
   ): QmpListener<QmpClient<S>> {
-    return new QmpListener(listenFor(address, options), (fd) => QmpClient.connect<S>(fd, options));
+    return new QmpListener(listenFor(address, options), (fd, signal) =>
+      QmpClient.connect<S>(fd, { ...options, ...(signal && { signal }) }),
+    );
   }
 
   /** Connects with a connector. */
@@ -144,6 +148,7 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
       },
     };
     const { session, greeting } = await establish(this.#connector, { timeoutMs, signal }, options);
+    if (this.#stop.signal.aborted) session.destroy(closedError('the QMP client is closed')); // at the last moment
     if (session.error !== undefined) throw session.error; // it has gone right after the negotiation
     this.#session = session;
     this.#greeting = greeting;
@@ -287,7 +292,7 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
    */
   runJob<const C extends CommandName<S>>(
     command: C,
-    args: CommandArguments<S, C>,
+    args: JobArgumentsOf<CommandArguments<S, C>>,
     options?: RunJobOptions,
   ): Promise<JobProgress> {
     return runJob(this.#inner, command, args as JobArguments, options);
@@ -307,6 +312,10 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
         return client.#session?.noFds;
       },
       run: (command, args, options = {}) => client.execute(command, args as QmpArguments, options),
+      undo: (command, args) =>
+        client.#session === undefined || client.#state === 'reconnecting'
+          ? client.execute(command, args as QmpArguments)
+          : client.#session.execute(command, args, { timeoutMs: DEFAULT_TIMEOUT }, {}),
       querySchema: () => client.querySchema(),
       listen: (names, listener) => client.onEvent(names, listener),
       onLoss: (lost) => client.onState((state, cause) => void (state === 'ready' || lost(cause))),
@@ -354,7 +363,7 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
       };
       const late = (): void => settle(() => reject(timeoutError(`no connection within ${timeoutMs} ms`)));
       const onAbort = (): void => settle(() => reject(signal?.reason as Error));
-      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+      const timer = startTimer(timeoutMs, late);
       signal?.addEventListener('abort', onAbort, { once: true });
       const forget = this.onState((state, cause) => {
         if (state === 'ready') settle(resolve);
@@ -392,18 +401,28 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
   }
 
   /**
-   * The next event of a name. To wait for what a command causes, call this first and await it after the command.
+   * The next event of a name. To wait for what a command causes, call this first and await it after the command. Where
+   * the command fails the promise may be left alone: it is no unhandled rejection.
    *
    * @throws FdsetError `ERR_FDSET_QMP_TIMEOUT`, `ERR_FDSET_QMP_CLOSED`; the signal's reason
    */
-  async waitForEvent<const N extends EventName<S>>(
+  waitForEvent<const N extends EventName<S>>(
     names: N | readonly N[],
     options: WaitOptions & { readonly where?: (event: EventOf<S, N>) => boolean } = {},
+  ): Promise<EventOf<S, N>> {
+    const came = this.#waitForEvent(names, options);
+    came.catch(() => undefined); // where the command fails nobody awaits it
+    return came;
+  }
+
+  async #waitForEvent<const N extends EventName<S>>(
+    names: N | readonly N[],
+    options: WaitOptions & { readonly where?: (event: EventOf<S, N>) => boolean },
   ): Promise<EventOf<S, N>> {
     const { timeoutMs, ...rest } = options;
     const stream = this.events(names, rest);
     const late = (): void => stream.end(timeoutError(`no event ${String(names)} within ${timeoutMs} ms`));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+    const timer = startTimer(timeoutMs, late);
     try {
       const { value } = await stream.next();
       if (value === undefined) throw closedError(`no event ${String(names)}: the QMP client was closed`);
@@ -435,7 +454,11 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
 
   #setState(state: QmpClientState): void {
     this.#state = state;
-    for (const listener of this.#stateListeners) listener(state, this.#cause);
+    const cause = this.#cause;
+    const listeners = [...this.#stateListeners];
+    for (const listener of listeners) {
+      if (this.#stateListeners.has(listener)) callListener(() => listener(state, cause));
+    }
   }
 
   #end(cause: FdsetError | undefined): void {
@@ -484,9 +507,15 @@ function why(error: Error | undefined): string {
   return error === undefined ? '' : `: ${error.message}`;
 }
 
+/** What was taken back of calls that were given up counts as in flight, and begins with their replies. */
+async function quiet(session: Session): Promise<void> {
+  do await session.drained();
+  while (session.error === undefined && session.waited);
+}
+
 async function drained(session: Session, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-  await Promise.race([session.drained(), late]);
+  const late = new Promise<void>((resolve) => (timer = startTimer(timeoutMs, resolve)));
+  await Promise.race([quiet(session), late]);
   clearTimeout(timer);
 }

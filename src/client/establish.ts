@@ -3,6 +3,7 @@
 import { closedError, timeoutError } from './client-error.ts';
 import { type Greeting, Session, type SessionOptions } from './session.ts';
 import type { Connector } from './target.ts';
+import { startTimer } from './timer.ts';
 
 /** A session in command mode. */
 export interface Established {
@@ -32,11 +33,12 @@ export async function establish(
   };
   const onAbort = (): void => stop(signal?.reason);
   const onTimeout = (): void => stop(timeoutError(`no ${awaited} within ${timeoutMs} ms${heldBy(connector)}`));
-  const timer = setTimeout(onTimeout, timeoutMs);
+  const timer = startTimer(timeoutMs, onTimeout);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    session = new Session(await connector.connect(giveUp.signal), options);
     if (signal?.aborted === true) onAbort();
+    session = new Session(await connector.connect(giveUp.signal), options);
+    if (giveUp.signal.aborted) stop(giveUp.signal.reason); // what was connected already does not look at the signal
     awaited = 'greeting';
     const greeting = await session.greeting();
     awaited = 'answer to qmp_capabilities';

@@ -35,11 +35,13 @@ export class EventHub {
   #ended = false;
   #error: FdsetError | undefined;
 
-  /** Hands an event to everybody who wants it; `make` is called only if there is anyone. */
+  /** Hands an event to everybody who wants it by now; `make` is called only if there is anyone. */
   dispatch(name: string, make: () => QmpEvent): void {
     let event: QmpEvent | undefined;
-    for (const subscriber of this.#subscribers) {
+    const before = [...this.#subscribers];
+    for (const subscriber of before) {
       if (subscriber.names !== undefined && !subscriber.names.has(name)) continue;
+      if (!this.#subscribers.has(subscriber)) continue; // taken away by one before it
       subscriber.deliver((event ??= make()));
     }
   }
@@ -56,7 +58,7 @@ export class EventHub {
   listen(names: EventNames, listener: (event: QmpEvent) => void): () => void {
     const subscriber: Subscriber = {
       names: nameSet(names),
-      deliver: (event) => callListener(listener, event),
+      deliver: (event) => callListener(() => listener(event)),
       end: () => undefined,
     };
     if (!this.#ended) this.#subscribers.add(subscriber);
@@ -86,9 +88,9 @@ function nameSet(names: EventNames): ReadonlySet<string> | undefined {
 }
 
 /** A listener that throws is a bug of its program, which is told of it; the connection is not to suffer. */
-function callListener(listener: (event: QmpEvent) => void, event: QmpEvent): void {
+export function callListener(call: () => void): void {
   try {
-    listener(event);
+    call();
   } catch (error) {
     process.nextTick(() => {
       throw error;

@@ -10,6 +10,7 @@ import { noFdsError, timeoutError, unsupportedError } from './client-error.ts';
 import { fileToPass, type QmpFile } from './passed-file.ts';
 import { QmpError } from './qmp-error.ts';
 import type { ExecuteOptions } from './session.ts';
+import { startTimer } from './timer.ts';
 
 /** What of a client the functions here use. */
 export interface Executor {
@@ -17,6 +18,8 @@ export interface Executor {
   /** Why fds cannot be sent; undefined where they can. */
   readonly noFds: string | undefined;
   run(command: string, args?: JsonOutput, options?: ExecuteOptions): Promise<unknown>;
+  /** The same also while the client is being closed, which waits for it: what takes back what a call has done. */
+  undo(command: string, args: JsonOutput): Promise<unknown>;
 }
 
 /** The number of a set: exact, so a bigint where a number is not. */
@@ -65,7 +68,7 @@ export async function addFd(client: Executor, file: QmpFile, options: AddFdOptio
   const args = { ...(set !== undefined && { 'fdset-id': set }), ...(opaque !== undefined && { opaque }) };
   const added = await pass(client, 'add-fd', args, file, options, (late) => {
     const { set: from, fd } = addedFd(late);
-    return removeFd(client, from, fd);
+    return client.undo('remove-fd', { 'fdset-id': from, fd });
   });
   return addedFd(added);
 }
@@ -95,7 +98,7 @@ export async function queryFdsets(client: Executor, options?: ExecuteOptions): P
 
 /** Passes a file under a name, for commands that take the name. */
 export async function getFd(client: Executor, file: QmpFile, name: string, options: PassOptions = {}): Promise<void> {
-  await pass(client, 'getfd', { fdname: name }, file, options, () => closeFd(client, name));
+  await pass(client, 'getfd', { fdname: name }, file, options, () => client.undo('closefd', { fdname: name }));
 }
 
 /** Closes a file that was passed under a name and not taken. */
@@ -164,7 +167,7 @@ async function pass(
   args: object,
   file: QmpFile,
   options: PassOptions,
-  undo: (reply: unknown) => Promise<void>,
+  undo: (reply: unknown) => Promise<unknown>,
 ): Promise<unknown> {
   let fd: OwnedFd | undefined = file instanceof OwnedFd ? file : undefined;
   let reply: Promise<unknown>;
@@ -195,7 +198,7 @@ function unlessGivenUp(
   reply: Promise<unknown>,
   command: string,
   { signal, timeoutMs }: PassOptions,
-  undo: (reply: unknown) => Promise<void>,
+  undo: (reply: unknown) => Promise<unknown>,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let givenUp = false;
@@ -205,7 +208,7 @@ function unlessGivenUp(
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const late = (): void => giveUp(timeoutError(`${command}: no reply within ${timeoutMs} ms`));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+    const timer = startTimer(timeoutMs, late);
     signal?.addEventListener('abort', onAbort, { once: true });
     reply
       .then((value) => (givenUp ? undo(value) : resolve(value)))

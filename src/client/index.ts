@@ -27,6 +27,7 @@ export type {
   CommandResult,
   EventName,
   EventOf,
+  JobArgumentsOf,
   QmpArguments,
   QmpEvent,
   QmpSchemaTypes,

@@ -8,11 +8,11 @@ import { closedError } from './client-error.ts';
 /** A listening socket for QMP servers. Made by QmpClient.listen. */
 export class QmpListener<Client> implements AsyncIterable<Client> {
   readonly #listener: Listener;
-  readonly #connect: (fd: OwnedFd) => Promise<Client>;
+  readonly #connect: (fd: OwnedFd, signal: AbortSignal | undefined) => Promise<Client>;
   readonly #waiting: { resolve: (fd: OwnedFd) => void; reject: (error: unknown) => void }[] = [];
   #closed = false;
 
-  constructor(listener: Listener, connect: (fd: OwnedFd) => Promise<Client>) {
+  constructor(listener: Listener, connect: (fd: OwnedFd, signal: AbortSignal | undefined) => Promise<Client>) {
     this.#listener = listener;
     this.#connect = connect;
   }
@@ -29,7 +29,7 @@ export class QmpListener<Client> implements AsyncIterable<Client> {
    *   was closed; the signal's reason
    */
   async accept({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Client> {
-    return this.#connect(await this.#next(signal));
+    return this.#connect(await this.#next(signal), signal);
   }
 
   #next(signal: AbortSignal | undefined): Promise<OwnedFd> {
@@ -41,7 +41,10 @@ export class QmpListener<Client> implements AsyncIterable<Client> {
           signal?.removeEventListener('abort', onAbort);
           resolve(fd);
         },
-        reject,
+        reject: (error: unknown) => {
+          signal?.removeEventListener('abort', onAbort);
+          reject(error);
+        },
       };
       const onAbort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);

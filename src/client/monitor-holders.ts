@@ -17,16 +17,15 @@ export interface MonitorHolder {
  * connection is left out. Empty where nothing can be known.
  */
 export function findMonitorHolders(path: string): MonitorHolder[] {
-  let sockets: Set<string>;
   try {
-    sockets = new Set(unixSocketPeers(statSync(path).ino).map((inode) => `socket:[${inode}]`));
+    const sockets = new Set(unixSocketPeers(statSync(path).ino).map((inode) => `socket:[${inode}]`));
+    if (sockets.size === 0) return [];
+    return processIds()
+      .filter((pid) => pid !== process.pid && hasOpen(pid, sockets))
+      .map((pid) => ({ pid, command: commandOf(pid) }));
   } catch {
-    return []; // no such file, or a kernel without socket diagnostics
+    return []; // no such file, a kernel without socket diagnostics, no /proc
   }
-  if (sockets.size === 0) return [];
-  return processIds()
-    .filter((pid) => pid !== process.pid && hasOpen(pid, sockets))
-    .map((pid) => ({ pid, command: commandOf(pid) }));
 }
 
 function processIds(): number[] {

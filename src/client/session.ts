@@ -20,6 +20,7 @@ import { Outbox } from './outbox.ts';
 import { Call, PendingCalls } from './pending.ts';
 import { type QmpValue, toPlain } from './plain.ts';
 import { type CallSite, madeAt, QmpError } from './qmp-error.ts';
+import { startTimer } from './timer.ts';
 import type { StartTransport, Transport } from './transport.ts';
 
 /** What a call may be told besides its command and arguments. */
@@ -172,7 +173,7 @@ export class Session {
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const onTimeout = (): void => giveUp(lateError(call, timeoutMs));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, Math.max(0, timeoutMs));
+    const timer = startTimer(timeoutMs, onTimeout);
     signal?.addEventListener('abort', onAbort, { once: true });
     call.cleanUp = () => {
       clearTimeout(timer);
@@ -207,6 +208,11 @@ export class Session {
     this.#transport.write(text);
   }
 
+  /** Whether somebody waits for a reply. */
+  get waited(): boolean {
+    return this.#calls.waited || this.#outbox.waited;
+  }
+
   /** Fulfilled when no call is waited for any more. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
@@ -216,7 +222,7 @@ export class Session {
   }
 
   #checkDrained(): void {
-    if (this.#drained !== undefined && !this.#calls.waited && !this.#outbox.waited) this.#drained();
+    if (this.#drained !== undefined && !this.waited) this.#drained();
   }
 
   /** Closes the connection; every call is rejected. May be called any number of times. */

@@ -87,8 +87,12 @@ function adopted(fd: OwnedFd): StartTransport {
 function tlsConnector(options: ConnectionOptions): Connector {
   const connect = (signal: AbortSignal): Promise<StartTransport> =>
     new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const socket = tlsConnect(options);
-      const onAbort = (): void => void socket.destroy(signal.reason as Error);
+      const onAbort = (): void => {
+        socket.destroy();
+        reject(signal.reason as Error);
+      };
       signal.addEventListener('abort', onAbort, { once: true });
       socket.once('error', reject);
       socket.once('secureConnect', () => {

@@ -76,10 +76,13 @@ class StreamTransport implements Transport {
         this.#error ??= error;
         this.destroy();
       });
-      stream.once('close', () => {
+      const onClose = (): void => {
         this.destroy();
         if (--this.#open === 0) handlers.close(this.#error);
-      });
+      };
+      if (stream.closed)
+        process.nextTick(onClose); // as those of a child that has ended are
+      else stream.once('close', onClose);
     }
     readable.on('data', (bytes: Uint8Array | string) =>
       handlers.data(typeof bytes === 'string' ? Buffer.from(bytes) : bytes),

@@ -43,6 +43,13 @@ export type CommandArguments<S extends QmpSchemaTypes, C> = C extends keyof S['c
     : Record<string, never>
   : QmpArguments;
 
+/** The same of a command that starts a job, for which a `job-id` can be made up. */
+export type JobArgumentsOf<A> = A extends { readonly 'job-id': infer Id }
+  ? string extends keyof A
+    ? A
+    : Omit<A, 'job-id'> & { readonly 'job-id'?: Id }
+  : A;
+
 /** What a command returns; unknown where the schema type does not say. */
 export type CommandResult<S extends QmpSchemaTypes, C> = C extends keyof S['commands']
   ? S['commands'][C] extends { readonly returns: infer R }

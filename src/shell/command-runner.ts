@@ -106,15 +106,9 @@ export class CommandRunner {
 
   /** Makes an fd set of a file and returns the name that opens it. */
   async #pass(file: FileWord, made: MadeSet[], options: RunOptions): Promise<string> {
-    const fd = this.#open(file);
-    try {
-      const added = await this.client.execute('add-fd', { opaque: file.path }, { ...options, fds: [fd.fd] });
-      const set = (added as { 'fdset-id': number | bigint })['fdset-id'];
-      made.push({ set, file });
-      return `/dev/fdset/${set}`;
-    } finally {
-      fd.close();
-    }
+    const { set, path } = await this.client.addFd(this.#open(file), { opaque: file.path, ...options });
+    made.push({ set, file });
+    return path;
   }
 
   /** The command has failed, so nobody has opened these. */

@@ -179,6 +179,22 @@ describe('against a server that is difficult', () => {
     assert.match(stderr, /query-version: no reply within 200 ms/);
   });
 
+  test('a file whose passing is given up is taken out again before it leaves', async () => {
+    qemu.fault('add-fd', { kind: 'delay', until: 500 });
+    const { code, stderr } = await running(
+      'exec',
+      qemu.path,
+      'closefd',
+      `fdname=@${image}:r`,
+      '--reply-timeout',
+      '0.2',
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /add-fd: no reply within 200 ms/);
+    await qemu.waitFor('remove-fd');
+    assert.deepEqual(qemu.fdsets.query(), []);
+  });
+
   test('a greeting that does not come is given up after --timeout', async () => {
     qemu.receive('silent');
     const { code, stderr } = await running('shell', qemu.path, '--timeout', '0.2');

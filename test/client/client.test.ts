@@ -10,6 +10,7 @@ import { suite, test } from 'node:test';
 import tls from 'node:tls';
 import { QmpClient, type QmpClientState } from '../../src/client/index.ts';
 import type { JsonValue } from '../../src/json/index.ts';
+import { connectUnix } from '../../src/socket/index.ts';
 import { ServedMonitors } from '../monitor/served-monitor.ts';
 import { checkOpenFds } from '../open-fds.ts';
 import { missing } from '../programs.ts';
@@ -39,6 +40,38 @@ suite('a target', () => {
     await client.execute('quit');
     await client.close();
     await exit;
+  });
+
+  test('a child that has ended already', async () => {
+    const child = spawn('true', { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdout.resume();
+    await once(child, 'close');
+    await assert.rejects(QmpClient.connect(child), { code: 'ERR_FDSET_QMP_CLOSED' });
+  });
+
+  test('that the signal has given up before: nothing is connected, and what was given is closed', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    const server = await RawServer.start(folder, answering);
+    await assert.rejects(QmpClient.connect(server.path, { signal }), /^Error: enough$/);
+    assert.equal(server.connections, 0);
+    const inherited = await connectUnix(server.path);
+    await assert.rejects(QmpClient.connect(inherited, { signal }), /^Error: enough$/);
+    await server.close();
+    const silent = net.createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as net.AddressInfo;
+    silent.once('connection', () => assert.fail('connected'));
+    await assert.rejects(QmpClient.connect({ host: '127.0.0.1', port, tls: {} }, { signal }), /^Error: enough$/);
+    silent.close();
+    await once(silent, 'close');
+  });
+
+  test('without any limit of time', async () => {
+    const server = await RawServer.start(folder, answering);
+    const client = await QmpClient.connect(server.path, { timeoutMs: Infinity });
+    assert.deepEqual(await client.execute('x', {}, { timeoutMs: Infinity }), { answered: true });
+    await client.close({ timeoutMs: Infinity });
+    await server.close();
   });
 
   test('a pair of streams', async () => {
@@ -101,9 +134,14 @@ suite('a target', () => {
     const client = await accepted;
     assert.deepEqual(await client.execute('x'), {});
     const controller = new AbortController();
+    const silent = net.connect(path);
+    silent.on('error', () => undefined);
+    const ungreeted = listener.accept({ signal: controller.signal });
     const never = listener.accept({ signal: controller.signal });
-    controller.abort(new Error('enough'));
+    setImmediate(() => controller.abort(new Error('enough')));
     await assert.rejects(never, /^Error: enough$/);
+    await assert.rejects(ungreeted, /^Error: enough$/);
+    silent.destroy();
     const next = listener.accept();
     listener.close();
     await assert.rejects(next, { code: 'ERR_FDSET_QMP_CLOSED' });
@@ -145,6 +183,22 @@ suite('a client that reconnects', () => {
       ['closed', undefined],
     ]);
     assert.equal(server.connections, 2);
+    await server.close();
+  });
+
+  test('is not held up by a listener that throws', async () => {
+    const server = await RawServer.start(folder, answering);
+    const client = await QmpClient.connect(server.path, { reconnect: { delayMs: 5 } });
+    const thrown = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+    const stop = client.onState(() => {
+      stop();
+      throw new Error('of the listener');
+    });
+    server.drop();
+    assert.match(String(await thrown), /of the listener/);
+    process.setUncaughtExceptionCaptureCallback(null);
+    await client.whenReady({ timeoutMs: 10_000 });
+    await client.close();
     await server.close();
   });
 

@@ -127,6 +127,27 @@ suite('a listener', () => {
       assert.deepEqual(seen, ['event 1', 'reply']);
     }));
 
+  test('hears of later events only, also where another listener has made it', () =>
+    withClient(async (client) => {
+      const seen: unknown[] = [];
+      client.onEvent('ODD', ({ data }) => {
+        if (data['n'] === 1) client.onEvent('ODD', (later) => seen.push(later.data['n']));
+      });
+      await client.execute('make', { count: 4 });
+      assert.deepEqual(seen, [3]);
+    }));
+
+  test('of an event that nobody awaits any more, as where the command has failed, disturbs nobody', () =>
+    withClient(async (client) => {
+      const unhandled: unknown[] = [];
+      const listener = (reason: unknown): void => void unhandled.push(reason);
+      process.on('unhandledRejection', listener);
+      void client.waitForEvent('ODD', { signal: AbortSignal.abort(new Error('enough')) });
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('unhandledRejection', listener);
+      assert.deepEqual(unhandled, []);
+    }));
+
   test('waitForEvent gives up in time', () =>
     withClient(async (client) => {
       const found = client.waitForEvent('ODD', { where: ({ data }) => data['n'] === 3 });

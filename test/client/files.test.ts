@@ -139,6 +139,31 @@ test('what is added after it was given up is removed again', async () => {
   await server.close();
 });
 
+test('closing waits until what was given up is removed', async () => {
+  const requests: string[] = [];
+  const serve: Serve = async (socket, nextRequest) => {
+    await greet(socket, nextRequest);
+    const add = await nextRequest();
+    const other = await nextRequest();
+    socket.write(`${reply(add, '{"fdset-id": 4, "fd": 17}')}${reply(other, '{}')}`);
+    const remove = await nextRequest();
+    requests.push(remove);
+    socket.write(reply(remove, '{}'));
+  };
+  const server = await RawServer.start(folder, serve);
+  const client = await QmpClient.connect(server.path);
+  const controller = new AbortController();
+  const added = client.addFd(new OwnedFd(openSync(image, 'r')), { signal: controller.signal });
+  await new Promise((resolve) => setImmediate(resolve));
+  controller.abort(new Error('enough'));
+  await assert.rejects(added, /^Error: enough$/);
+  const other = client.execute('x');
+  await client.close();
+  await other;
+  assert.match(requests[0] ?? 'nothing was removed', /"remove-fd","arguments":{"fdset-id":4,"fd":17}/);
+  await server.close();
+});
+
 test('a server too old for fd sets is told apart by its greeting', async () => {
   const server = await RawServer.start(folder, async (socket, nextRequest) => {
     socket.write('{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 1}, "package": ""}, ');

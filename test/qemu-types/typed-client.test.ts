@@ -79,7 +79,18 @@ function typedVersions(seven: QmpClient<Qemu7>, ten: QmpClient<Qemu10>): void {
   void seven.execute('blockdev-set-active', { active: false }).then((nothing: Record<string, never>) => nothing);
 }
 
-void [typedCommands, typedUnions, typedEvents, typedVersions];
+/** Never run: a job needs no name. */
+async function typedJobs(client: QmpClient<Qemu10>): Promise<void> {
+  const options = { driver: 'file', filename: 'image', size: 1 } as const;
+  await client.runJob('blockdev-create', { options });
+  await client.runJob('blockdev-create', { 'job-id': 'mine', options });
+  // @ts-expect-error -- a mandatory argument is missing
+  await client.runJob('blockdev-create', {});
+  // @ts-expect-error -- a wrong type
+  await client.runJob('blockdev-create', { 'job-id': 1, options });
+}
+
+void [typedJobs, typedCommands, typedUnions, typedEvents, typedVersions];
 
 const folder = temporaryFolder();
 for (const version of qemuVersions) {
