@@ -10,7 +10,7 @@ test('a connection that cannot be opened is no client', () => {
   shared.clients.onChange = (count) => counts.push(count);
   let frontend: CharFrontend | undefined;
   const chardev: Chardev = { id: 'c', attach: (one) => (frontend = one), close: () => undefined };
-  new Monitor(chardev, shared);
+  void new Monitor(chardev, shared);
   const refused = (): never => {
     throw new Error('EMFILE');
   };
