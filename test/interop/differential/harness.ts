@@ -93,15 +93,15 @@ export class Comparison {
       this.differentOnPurpose++;
       return undefined;
     }
+    for (const { server, failed } of runs) {
+      if (failed) await server.restart();
+      else if (isDifferent) server.forgiveLeaks();
+    }
     if (!isDifferent) {
       if (!this.#shrinking) this.histogram.add(first.record);
       return undefined;
     }
     this.#shrinking = true;
-    for (const { server, failed } of runs) {
-      if (failed) await server.restart();
-      else server.forgiveLeaks();
-    }
     return show([right.name, tested.name], first.record, second.record);
   }
 
@@ -113,8 +113,8 @@ export class Comparison {
 
 /** Puts the files on both records, once they are equal or it is certain that they will not be. */
 async function compareFiles(first: ScriptRun, second: ScriptRun, what: string, patience: number): Promise<void> {
-  // Otherwise the files differ anyway, and would be waited for.
-  if (firstDifference(first.record, second.record) !== undefined) return;
+  // Otherwise the files differ anyway, and would be waited for; or what else was under way is not known.
+  if (firstDifference(first.record, second.record) !== undefined || first.failed) return;
   const deadline = Date.now() + patience;
   for (;;) {
     const [left, right] = [first.files(), second.files()];

@@ -87,7 +87,9 @@ export class ScriptRun {
       await run();
     } catch (error) {
       this.failed = true;
-      this.#note('the server failed', [], [String(error)]);
+      // Both may fail alike: damaged JSON can swallow a request whose answer is waited for. Numbers are a server's own.
+      const text = String(error).replaceAll(/\\"package\\": \\"[^"]*\\"|\d+/g, '…');
+      this.#note('no answer', [], [text]);
     }
   }
 
