@@ -42,13 +42,16 @@ function packageRoot(): string {
 }
 
 function findAddon(root: string): string {
-  const candidates = [join(root, 'build', 'release', 'fdset.node')];
-  if (existsSync(join(root, 'prebuilds'))) candidates.unshift(join(root, 'prebuilds', platformName(), 'fdset.node'));
-  const found = candidates.find((path) => existsSync(path));
+  const prebuilt = join(root, 'prebuilds', platformName(), 'fdset.node');
+  const built = join(root, 'build', 'release', 'fdset.node');
+  const found = [prebuilt, built].find((path) => existsSync(path));
   if (found !== undefined) return found;
+  const isCheckout = existsSync(join(root, 'native'));
   throw new FdsetError(
     'ERR_FDSET_ADDON',
-    `the addon is not built (${candidates.join(' and ')} not found): run 'node scripts/build-addon.mjs' in ${root}`,
+    isCheckout
+      ? `the addon is not built (${built} not found): run 'node scripts/build-addon.mjs' in ${root}`
+      : `this package has no addon for ${platformName()}: build one in a checkout, and name it in FDSET_ADDON`,
   );
 }
 
