@@ -43,7 +43,7 @@ import {
 import { type JobArguments, type JobClient, type JobProgress, runJob, type RunJobOptions } from './jobs.ts';
 import { listenFor, QmpListener, type QmpListenOptions } from './listen.ts';
 import type { QmpFile } from './passed-file.ts';
-import { madeAt, type CallSite } from './qmp-error.ts';
+import { callSite, tellSite } from './qmp-error.ts';
 import { type ReconnectOptions, reconnect } from './reconnect.ts';
 import type { SchemaInfo } from './schema-info.ts';
 import type { ExecuteOptions, Greeting, Session, SessionOptions } from './session.ts';
@@ -65,6 +65,7 @@ import type {
 } from './typed.ts';
 
 const DEFAULT_TIMEOUT = 5000;
+const NO_OPTIONS: ExecuteOptions = {};
 
 /**
  * A client of a QMP server, made by {@link QmpClient.connect}. `S` names the schema type that commands and events get
@@ -135,11 +136,12 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
   }
 
   async #connect(signal: AbortSignal | undefined): Promise<void> {
-    const { timeoutMs = DEFAULT_TIMEOUT, limits, bigint = false, oob = false, observer } = this.#options;
+    const { timeoutMs = DEFAULT_TIMEOUT, limits, bigint = false, oob = false, ids, observer } = this.#options;
     const options: SessionOptions = {
       limits: { ...DEFAULT_CLIENT_LIMITS, ...limits },
       bigint,
       oob,
+      numbered: oob || ids === 'always' || observer !== undefined,
       observer,
       onEvent: ({ name, data, timestamp }) =>
         this.#hub.dispatch(name, () => ({ name, data: data ? plainObject(data, bigint) : {}, timestamp })),
@@ -203,26 +205,29 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
    * @throws FdsetError `ERR_FDSET_QMP_CLOSED`: the connection is lost, and it is unknown whether the command was carried
    *   out; `ERR_FDSET_QMP_TIMEOUT`; `ERR_FDSET_QMP_NO_FDS`: fds cannot go over this connection; the signal's reason
    */
-  execute<const C extends CommandName<S>>(
+  async execute<const C extends CommandName<S>>(
     command: C,
     ...[args, options]: ExecuteParameters<S, C, ExecuteOptions>
   ): Promise<CommandResult<S, C>> {
-    const site: CallSite = {};
     // eslint-disable-next-line @typescript-eslint/unbound-method -- named, not called: the stack begins above it
-    if (this.#options.callSites !== false) Error.captureStackTrace(site, this.execute);
-    const session = this.#state === 'ready' ? this.#session : undefined;
-    if (session === undefined) return Promise.reject(this.#unready(command, site));
-    return session.execute(command, args as JsonOutput | undefined, options ?? {}, site) as Promise<
-      CommandResult<S, C>
-    >;
+    const site = this.#options.callSites === true ? callSite(this.execute) : undefined;
+    try {
+      const session = this.#state === 'ready' ? this.#session : undefined;
+      if (session === undefined) throw this.#unready(command);
+      const result = await session.execute(command, args as JsonOutput | undefined, options ?? NO_OPTIONS);
+      return result as CommandResult<S, C>;
+    } catch (error) {
+      // The call is over and its error on the way to who awaits it: whom V8 knows now, without the cost of a stack per call.
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- named, not called: the stack begins above it
+      if (error instanceof FdsetError && error !== options?.signal?.reason) tellSite(error, site, this.execute);
+      throw error;
+    }
   }
 
-  #unready(command: string, site: CallSite): FdsetError {
+  #unready(command: string): FdsetError {
     const now = this.#state === 'reconnecting' ? 'lost, and being made anew' : 'closed';
     const because = this.#cause === undefined ? '' : `: ${this.#cause.message}`;
-    const error = closedError(`${command}: the QMP connection is ${now}${because}`, this.#cause);
-    madeAt(error, site);
-    return error;
+    return closedError(`${command}: the QMP connection is ${now}${because}`, this.#cause);
   }
 
   /** What the server says of its commands and events: query-qmp-schema, asked once per connection. */
@@ -315,7 +320,7 @@ export class QmpClient<S extends QmpSchemaTypes = AnySchema> {
       undo: (command, args) =>
         client.#session === undefined || client.#state === 'reconnecting'
           ? client.execute(command, args as QmpArguments)
-          : client.#session.execute(command, args, { timeoutMs: DEFAULT_TIMEOUT }, {}),
+          : client.#session.execute(command, args, { timeoutMs: DEFAULT_TIMEOUT }),
       querySchema: () => client.querySchema(),
       listen: (names, listener) => client.onEvent(names, listener),
       onLoss: (lost) => client.onState((state, cause) => void (state === 'ready' || lost(cause))),
@@ -507,10 +512,12 @@ function why(error: Error | undefined): string {
   return error === undefined ? '' : `: ${error.message}`;
 }
 
-/** What was taken back of calls that were given up counts as in flight, and begins with their replies. */
+/** What was taken back of calls that were given up counts as in flight, and begins with their replies, some promises on. */
 async function quiet(session: Session): Promise<void> {
-  do await session.drained();
-  while (session.error === undefined && session.waited);
+  do {
+    await session.drained();
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (session.error === undefined && session.waited);
 }
 
 async function drained(session: Session, timeoutMs: number): Promise<void> {

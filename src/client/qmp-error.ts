@@ -1,11 +1,6 @@
 // What has a server answered instead of a result?
 import { FdsetError } from '../errors.ts';
 
-/** Where in the program a call was made: an object whose `stack` was captured there. */
-export interface CallSite {
-  readonly stack?: string;
-}
-
 /** An error reply of a QMP server, and nothing else: whatever goes wrong on this side is another FdsetError. */
 export class QmpError extends FdsetError {
   /** The class as the server sent it; it may know more classes than this library. */
@@ -15,18 +10,31 @@ export class QmpError extends FdsetError {
   /** The command that was refused. */
   readonly command: string;
 
-  /** @param site where the call was made: the stack tells of that, and not of the event loop that brought the reply. */
-  constructor(command: string, errorClass: string, desc: string, site?: CallSite) {
+  constructor(command: string, errorClass: string, desc: string) {
     super('ERR_FDSET_QMP_ERROR', `${command}: ${desc}`);
     this.command = command;
     this.class = errorClass;
     this.desc = desc;
-    if (site !== undefined) madeAt(this, site);
   }
 }
 
-/** Gives an error the stack of a call. */
-export function madeAt(error: Error, site: CallSite): void {
+/** Where in the program a call was made: an object whose `stack` was captured there. */
+export interface CallSite {
+  readonly stack?: string;
+}
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** The place from which `called` is called right now. */
+export function callSite(called: AnyFunction): CallSite {
+  const site: CallSite = {};
+  Error.captureStackTrace(site, called);
+  return site;
+}
+
+/** Gives an error the stack of a call, or without one that of those who await the async function `called`, now ending. */
+export function tellSite(error: Error, site: CallSite | undefined, called: AnyFunction): void {
+  if (site === undefined) return Error.captureStackTrace(error, called);
   const frames = site.stack?.replace(/^[^\n]*\n?/, '') ?? '';
   error.stack = `${error.name}: ${error.message}\n${frames}`;
 }

@@ -17,9 +17,9 @@ import { encodeRequest, parseResponse, type QmpMessage, type QmpVersion } from '
 import type { PeerCredentials } from '../socket/index.ts';
 import { closedError, noFdsError, protocolError, timeoutError, unsupportedError } from './client-error.ts';
 import { Outbox } from './outbox.ts';
-import { Call, PendingCalls } from './pending.ts';
+import { Call, NumberedCalls, OrderedCalls, type PendingCalls } from './pending.ts';
 import { type QmpValue, toPlain } from './plain.ts';
-import { type CallSite, madeAt, QmpError } from './qmp-error.ts';
+import { QmpError } from './qmp-error.ts';
 import { startTimer } from './timer.ts';
 import type { StartTransport, Transport } from './transport.ts';
 
@@ -55,6 +55,8 @@ export interface SessionOptions {
   readonly limits: JsonLimits;
   readonly bigint: boolean;
   readonly oob: boolean;
+  /** Whether every command has an id of its own. */
+  readonly numbered: boolean;
   readonly observer: QmpObserver | undefined;
   /** An event has come. */
   readonly onEvent: (event: EventMessage) => void;
@@ -74,7 +76,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #transport: Transport;
   readonly #streamer: JsonStreamer;
-  readonly #calls = new PendingCalls();
+  readonly #calls: PendingCalls;
   readonly #outbox: Outbox;
   /** Fulfilled when the connection is closed and nothing is left of it. */
   readonly gone: Promise<void>;
@@ -88,6 +90,7 @@ export class Session {
 
   constructor(start: StartTransport, options: SessionOptions) {
     this.#options = options;
+    this.#calls = options.numbered ? new NumberedCalls() : new OrderedCalls();
     this.#streamer = new JsonStreamer((value) => this.#take(value), options.limits);
     this.#outbox = new Outbox(options.oob, (call, text, fds) => this.#send(call, text, fds));
     let left: () => void;
@@ -134,15 +137,15 @@ export class Session {
     if (oob && !capabilities.includes('oob')) {
       throw unsupportedError('the QMP server does not offer out-of-band execution');
     }
-    await this.execute('qmp_capabilities', oob ? { enable: ['oob'] } : undefined, {}, {});
+    await this.execute('qmp_capabilities', oob ? { enable: ['oob'] } : undefined, {});
     this.#state = 'ready';
   }
 
   /** Runs a command; see QmpClient.execute. */
-  execute(command: string, args: JsonOutput | undefined, options: ExecuteOptions, site: CallSite): Promise<QmpValue> {
+  execute(command: string, args: JsonOutput | undefined, options: ExecuteOptions): Promise<QmpValue> {
     return new Promise((resolve, reject) => {
       const fds = options.fds?.length ? options.fds : undefined;
-      const call = new Call(command, site, options.oob === true, fds !== undefined, resolve, reject);
+      const call = new Call(command, options.oob === true, fds !== undefined, resolve, reject);
       try {
         this.#check(call, options);
         const text = encodeRequest({ command, arguments: args, oob: call.oob });
@@ -184,7 +187,7 @@ export class Session {
   /** `text` lacks the id. */
   #send(call: Call, text: string, fds: readonly number[] | undefined): void {
     const id = this.#calls.add(call);
-    const message = `${text.slice(0, -1)},"id":${id}}`;
+    const message = id === undefined ? text : `${text.slice(0, -1)},"id":${id}}`;
     this.#options.observer?.sent?.(message, fds ?? []);
     if (fds === undefined) {
       if (this.#out === '') process.nextTick(flush, this);
@@ -195,7 +198,7 @@ export class Session {
     try {
       this.#transport.write(message, fds);
     } catch (error) {
-      this.#calls.take(id);
+      this.#calls.undo();
       throw error;
     }
   }
@@ -240,9 +243,7 @@ export class Session {
   }
 
   #lost(call: Call, cause: FdsetError): FdsetError {
-    const error = closedError(`${call.command}: ${cause.message}`, cause);
-    madeAt(error, call.site);
-    return error;
+    return closedError(`${call.command}: ${cause.message}`, cause);
   }
 
   #data(bytes: Uint8Array): void {
@@ -280,7 +281,7 @@ export class Session {
     const call = this.#calls.take(reply.id);
     if (call === undefined) return this.destroy(strayReply(reply));
     if (reply.kind === 'error') {
-      if (!call.settled) call.reject(new QmpError(call.command, reply.errorClass, reply.desc, call.site));
+      if (!call.settled) call.reject(new QmpError(call.command, reply.errorClass, reply.desc));
     } else if (!call.settled) {
       call.resolve(toPlain(reply.value, this.#options.bigint));
     }
@@ -298,17 +299,20 @@ function flush(session: Session): void {
 }
 
 function lateError(call: Call, timeoutMs: number | undefined): FdsetError {
-  const error = timeoutError(`${call.command}: no reply within ${timeoutMs} ms`);
-  madeAt(error, call.site);
-  return error;
+  return timeoutError(`${call.command}: no reply within ${timeoutMs} ms`);
 }
 
 /** A reply that no call waits for. */
 function strayReply(reply: Extract<QmpMessage, { kind: 'return' | 'error' }>): FdsetError {
-  // Requests have ids: the server could not read one of them, and does not say which.
+  // The call whose turn it is has an id: the server could not read it, or another one, and does not say which.
   if (reply.kind === 'error' && reply.id === undefined) {
     return protocolError(`the QMP server has misunderstood: ${reply.desc}`);
   }
-  const id = typeof reply.id === 'number' ? `id ${reply.id}` : 'an id that was never sent';
-  return protocolError(`the QMP server has sent a reply with ${id}, which no call waits for: one too many`);
+  const id =
+    reply.id === undefined
+      ? 'without an id'
+      : typeof reply.id === 'number'
+        ? `with id ${reply.id}`
+        : 'with an id that was never sent';
+  return protocolError(`the QMP server has sent a reply ${id}, which no call waits for: one too many`);
 }

@@ -99,6 +99,8 @@ export interface OutgoingRequest {
  * not need: its last brace ends it.
  */
 export function encodeRequest({ command, arguments: args, oob, id }: OutgoingRequest): string {
-  const name = oob === true ? 'exec-oob' : 'execute';
-  return writeJson({ [name]: command, arguments: args, id }, { dense: true });
+  const start = `${oob === true ? '{"exec-oob":' : '{"execute":'}${writeJson(command)}`;
+  const given = args === undefined ? '{}' : writeJson(args, { dense: true });
+  const text = given === '{}' ? start : `${start},"arguments":${given}`; // none and no members are the same
+  return id === undefined ? `${text}}` : `${text},"id":${writeJson(id, { dense: true })}}`;
 }

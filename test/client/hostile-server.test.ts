@@ -5,7 +5,7 @@ import { QmpClient, QmpError } from '../../src/client/index.ts';
 import { FdsetError } from '../../src/errors.ts';
 import { checkOpenFds, openFds } from '../open-fds.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
-import { greet, GREETING, RawServer, reply, type Serve } from './raw-server.ts';
+import { greet, GREETING, idOf, RawServer, reply, type Serve } from './raw-server.ts';
 
 checkOpenFds();
 
@@ -35,8 +35,8 @@ function timers(): number {
 
 suite('a server that dies in the middle', () => {
   const event = '{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}\r\n';
-  const first = '{"return": {"fd": 12, "fdset-id": 3}, "id": 2}\r\n';
-  const second = '{"id": 3, "error": {"class": "GenericError", "desc": "no"}}\r\n';
+  const first = '{"return": {"fd": 12, "fdset-id": 3}}\r\n';
+  const second = '{"id": 2, "error": {"class": "GenericError", "desc": "no"}}\r\n';
   const script = `${GREETING}{"return": {}, "id": 1}\r\n${event}${first}${second}`;
 
   test('leaves no call, fd or timer behind, wherever it dies', { timeout: 120_000 }, async () => {
@@ -105,11 +105,81 @@ suite('a server that dies in the middle', () => {
 });
 
 suite('a server that lies', () => {
-  test('answers twice, or with an id of its own: the connection ends, and says why', async () => {
-    for (const id of ['2', '77', '"x"', 'null']) {
+  test('answers twice, with the next call on its way or not: that call is not settled with it', async () => {
+    for (const ids of ['short', 'always'] as const) {
+      for (const doubled of [0, 1, 2, 3]) {
+        for (const late of [false, true]) {
+          const serve: Serve = async (socket, nextRequest) => {
+            await greet(socket, nextRequest);
+            for (let i = 0; ; i++) {
+              const answer = reply(await nextRequest(), `${i}`);
+              socket.write(answer);
+              if (i !== doubled) continue;
+              if (late) await nextRequest();
+              socket.write(answer);
+            }
+          };
+          await withServer(serve, async (path) => {
+            const client = await QmpClient.connect(path, { ids });
+            for (let i = 0; i <= doubled; i++) assert.equal(await client.execute('a'), i);
+            await assert.rejects(
+              client.execute('b'),
+              hasCode('ERR_FDSET_QMP_CLOSED', /a reply with.* id.*one too many/),
+            );
+            assert.equal((await client.closed)?.code, 'ERR_FDSET_QMP_PROTOCOL');
+            await client.close();
+          });
+        }
+      }
+    }
+  });
+
+  test('answers twice with many calls in flight: none is settled with the second', async () => {
+    for (const doubled of [0, 1, 17, 30]) {
+      const serve: Serve = async (socket, nextRequest) => {
+        await greet(socket, nextRequest);
+        const answers: string[] = [];
+        for (let i = 0; i < 40; i++) answers.push(reply(await nextRequest(), `${i}`).repeat(i === doubled ? 2 : 1));
+        socket.write(answers.join(''));
+      };
+      await withServer(serve, async (path) => {
+        const client = await QmpClient.connect(path);
+        const calls = await Promise.allSettled(Array.from({ length: 40 }, () => client.execute('a')));
+        const settled = calls.map((call) => (call.status === 'fulfilled' ? call.value : 'rejected'));
+        assert.deepEqual(
+          settled,
+          calls.map((_, i) => (i <= doubled ? i : 'rejected')),
+        );
+        await client.close();
+      });
+    }
+  });
+
+  test('answers out of turn: never to the wrong call; with ids it may', async () => {
+    const serve: Serve = async (socket, nextRequest) => {
+      await greet(socket, nextRequest);
+      const requests = [await nextRequest(), await nextRequest()];
+      for (const request of requests.toReversed())
+        socket.write(reply(request, request.includes('"a"') ? '"a"' : '"b"'));
+    };
+    await withServer(serve, async (path) => {
+      const strict = await QmpClient.connect(path, { ids: 'always' });
+      assert.deepEqual(await Promise.all([strict.execute('a'), strict.execute('b')]), ['a', 'b']);
+      await strict.close();
+      const client = await QmpClient.connect(path);
+      for (const call of await Promise.allSettled([client.execute('a'), client.execute('b')])) {
+        assert.equal(call.status, 'rejected');
+      }
+      await client.close();
+    });
+  });
+
+  test('answers with an id of its own: the connection ends, and says why', async () => {
+    for (const id of ['1', '77', '"x"', 'null']) {
       const serve: Serve = async (socket, nextRequest) => {
         await greet(socket, nextRequest);
         socket.write(reply(await nextRequest(), '1'));
+        await nextRequest();
         socket.write(`{"return": {}, "id": ${id}}\r\n`);
       };
       await withServer(serve, async (path) => {
@@ -217,18 +287,30 @@ suite('a server that says nothing', () => {
 test('an error tells where the call was made', async () => {
   const serve: Serve = async (socket, nextRequest) => {
     await greet(socket, nextRequest);
-    await nextRequest();
-    socket.write('{"id": 2, "error": {"class": "DeviceNotFound", "desc": "gone"}}\r\n');
+    for (;;) {
+      const id = idOf(await nextRequest());
+      const error = '"error": {"class": "DeviceNotFound", "desc": "gone"}';
+      socket.write(id === undefined ? `{${error}}\r\n` : `{"id": ${id}, ${error}}\r\n`);
+    }
   };
   await withServer(serve, async (path) => {
-    const client = await QmpClient.connect(path);
+    let client = await QmpClient.connect(path);
     async function theCallSite(): Promise<void> {
       await client.execute('device_del', { id: 'x' });
     }
-    const error = await theCallSite().catch((thrown: unknown) => thrown);
+    let error = await theCallSite().catch((thrown: unknown) => thrown);
     assert.ok(error instanceof QmpError);
     assert.deepEqual([error.class, error.desc, error.command], ['DeviceNotFound', 'gone', 'device_del']);
-    assert.match(error.stack ?? '', /^QmpError: device_del: gone\n\s+at theCallSite/);
+    assert.match(error.stack ?? '', /^QmpError: device_del: gone\n\s+at async theCallSite .*hostile-server\.test/);
+    await client.close();
+
+    client = await QmpClient.connect(path, { callSites: true });
+    function notAwaited(): Promise<unknown> {
+      return client.execute('device_del', { id: 'x' }).catch((thrown: unknown) => thrown);
+    }
+    error = await notAwaited();
+    assert.ok(error instanceof QmpError);
+    assert.match(error.stack ?? '', /^QmpError: device_del: gone\n\s+at notAwaited .*hostile-server\.test/);
     await client.close();
   });
 });

@@ -50,11 +50,12 @@ export async function greet(socket: net.Socket, nextRequest: () => Promise<strin
 
 /** The success of a request. */
 export function reply(request: string, value: string): string {
-  return `{"return": ${value}, "id": ${idOf(request)}}\r\n`;
+  const id = idOf(request);
+  return id === undefined ? `{"return": ${value}}\r\n` : `{"return": ${value}, "id": ${id}}\r\n`;
 }
 
-export function idOf(request: string): number {
-  return (JSON.parse(request) as { id: number }).id;
+export function idOf(request: string): number | undefined {
+  return (JSON.parse(request) as { id?: number }).id;
 }
 
 /** Takes the requests of a socket one by one: objects, of which no string has a brace. */

@@ -152,8 +152,10 @@ suite('a QMP client and other servers', () => {
       GREETING,
       '{"return": {}, "id": 1}\r\n',
       '{"error": {"class": "GenericError", "desc": "JSON parse error, nesting too deep"}}\r\n',
+      '{"error": {"class": "GenericError", "desc": "JSON parse error, nesting too deep"}}\r\n',
     );
     const client = await QmpClient.connect(path);
+    await assert.rejects(client.execute('x'), hasCode('ERR_FDSET_QMP_ERROR', /^x: JSON parse error/)); // sent without an id
     await assert.rejects(client.execute('x'), hasCode('ERR_FDSET_QMP_CLOSED', /misunderstood: JSON parse error/));
     await client.close();
   });
