@@ -128,7 +128,7 @@ function measureGrowth(): Growth[] {
       const rateBefore = measure(server, test).rate;
       runLoad(allCpus, [server.socket, '64', String(sets), 'grow']);
       const { answered, seconds } = runLoad(allCpus, [server.socket, '1', '2', 'query']);
-      const { rate } = measure(server, test);
+      const rate = rateOf(server, test);
       return { name: server.kind.name, sets, query: (seconds / answered) * 1000, rate, rateBefore };
     });
 }
