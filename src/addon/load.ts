@@ -1,5 +1,5 @@
 // Where is the addon's binary? In a published package under prebuilds/, in a checkout under build/release/.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,13 +21,31 @@ export function loadAddon(): object {
 }
 
 function load(): object {
-  const path = process.env['FDSET_ADDON'] ?? findAddon(packageRoot());
+  const named = process.env['FDSET_ADDON'];
+  const candidates = named === undefined ? findAddons(packageRoot()) : [named];
+  const [first] = candidates;
   try {
-    return require(path) as object;
+    return requireFirst(candidates);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new FdsetError('ERR_FDSET_ADDON', `cannot load the addon ${path}: ${reason}`, { cause: error });
+    throw new FdsetError('ERR_FDSET_ADDON', `cannot load the addon ${first}: ${reason}`, { cause: error });
   }
+}
+
+/**
+ * The first that loads: one for another C library does not. (Which library this process runs with is not asked for: the
+ * answer is in procfs, where a sandboxed process may not look.)
+ */
+function requireFirst(paths: readonly string[]): object {
+  const failures: unknown[] = [];
+  for (const path of paths) {
+    try {
+      return require(path) as object;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw failures[0];
 }
 
 /** The folder of fdset's own package.json: two levels up from the source, three from dist/src/addon. */
@@ -41,25 +59,17 @@ function packageRoot(): string {
   return folder;
 }
 
-function findAddon(root: string): string {
-  const prebuilt = join(root, 'prebuilds', platformName(), 'fdset.node');
+function findAddons(root: string): string[] {
+  const platform = `${process.platform}-${process.arch}`;
+  const prebuilt = [platform, `${platform}-musl`].map((name) => join(root, 'prebuilds', name, 'fdset.node'));
   const built = join(root, 'build', 'release', 'fdset.node');
-  const found = [prebuilt, built].find((path) => existsSync(path));
-  if (found !== undefined) return found;
+  const found = [...prebuilt, built].filter((path) => existsSync(path));
+  if (found.length > 0) return found;
   const isCheckout = existsSync(join(root, 'native'));
   throw new FdsetError(
     'ERR_FDSET_ADDON',
     isCheckout
       ? `the addon is not built (${built} not found): run 'node scripts/build-addon.mjs' in ${root}`
-      : `this package has no addon for ${platformName()}: build one in a checkout, and name it in FDSET_ADDON`,
+      : `this package has no addon for ${platform}: build one in a checkout, and name it in FDSET_ADDON`,
   );
-}
-
-function platformName(): string {
-  return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
-}
-
-/** Which C library runs this process? process.report knows too, but takes milliseconds to say so. */
-function isMusl(): boolean {
-  return process.platform === 'linux' && readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-');
 }

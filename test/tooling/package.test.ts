@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { landlockAbi, seccompAvailable } from '../../src/addon/index.ts';
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'fdset-package-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -49,5 +51,7 @@ test('the packed package has all it needs', () => {
     await monitor.close();`;
   const run = (args: string[]): string => execFileSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
   assert.equal(run(['--input-type=module', '-e', program]), '[]\n');
-  assert.match(run([join('node_modules', 'fdset', 'dist', 'src', 'cli', 'main.js'), '--help']), /storage-daemon/);
+  const main = join('node_modules', 'fdset', 'dist', 'src', 'cli', 'main.js');
+  assert.match(run([main, '--help']), /storage-daemon/);
+  if (landlockAbi() >= 3 && seccompAvailable()) assert.match(run([main, 'demo']), /\(our client\): equal/);
 });
