@@ -33,7 +33,7 @@ export function serverKinds(): ServerKind[] {
 function emulatorKind(emulator: readonly string[]): ServerKind[] {
   const version = versionOf(emulator[0] as string);
   if (version === undefined) return [];
-  const options = '-machine none -nodefaults -display none -S -qmp'.split(' ');
+  const options = '-machine none -nodefaults -display none -qmp'.split(' ');
   const command = (socket: string): string[] => [...emulator, ...options, `unix:${socket},server=on,wait=off`];
   return [{ name: `QEMU ${version}`, qmp: true, command }];
 }
