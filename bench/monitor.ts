@@ -121,17 +121,19 @@ interface Growth {
 function measureGrowth(): Growth[] {
   const sets = Number(values.sets);
   if (sets === 0) return [];
-  return servers
-    // QEMU 7.2 drops its sets when the client that made them leaves.
-    .filter(({ kind }) => kind.qmp && kind.name !== 'QEMU 7.2')
-    .map((server) => {
-      const test: Test = { on: 'all CPUs', depth: 64, carriers: 'add' };
-      const rateBefore = measure(server, test).rate;
-      runLoad(allCpus, [server.socket, '64', String(sets), 'grow']);
-      const { answered, seconds } = runLoad(allCpus, [server.socket, '1', '2', 'query']);
-      const { rate } = measure(server, test);
-      return { name: server.kind.name, sets, query: (seconds / answered) * 1000, rate, rateBefore };
-    });
+  return (
+    servers
+      // QEMU 7.2 drops its sets when the client that made them leaves.
+      .filter(({ kind }) => kind.qmp && kind.name !== 'QEMU 7.2')
+      .map((server) => {
+        const test: Test = { on: 'all CPUs', depth: 64, carriers: 'add' };
+        const rateBefore = measure(server, test).rate;
+        runLoad(allCpus, [server.socket, '64', String(sets), 'grow']);
+        const { answered, seconds } = runLoad(allCpus, [server.socket, '1', '2', 'query']);
+        const { rate } = measure(server, test);
+        return { name: server.kind.name, sets, query: (seconds / answered) * 1000, rate, rateBefore };
+      })
+  );
 }
 
 // --- output ---
